@@ -1,0 +1,36 @@
+#!/usr/bin/env python
+"""Distil a teacher into a small student: `accelerate launch scripts/distill.py --dataset etth1 --data_dir DIR ...`."""
+
+from timedistill_hf.cli.parsing import parse, run_script
+from timedistill_hf.cli.settings import DataSettings, DistillSettings, StudentSettings
+from timedistill_hf.training.arguments import TimeDistillTrainingArguments
+from timedistill_hf.training.recipes import recipe_defaults
+
+
+def _recipe(known: dict) -> dict:
+    from timedistill_hf.teachers import teacher_family_name
+
+    family = teacher_family_name(known.get("teacher", DistillSettings.teacher))
+    name = known.get("recipe", DistillSettings.recipe)
+    return recipe_defaults(name, str(known.get("dataset", DataSettings.dataset)), family)
+
+
+def main() -> None:
+    types = (DataSettings, StudentSettings, DistillSettings, TimeDistillTrainingArguments)
+    data, student, settings, args = parse(types, recipe=_recipe, output_dir="runs/distill")
+
+    from timedistill_hf.cli.logging import set_up_logging
+    from timedistill_hf.distillation import Distillation
+    from timedistill_hf.evaluation.report import results_table
+
+    set_up_logging(args)
+    results = Distillation(data, student, settings, args).run()
+    if results:
+        note = f" ({results['data']['note']})" if results["data"]["note"] else ""
+        print(f"\n{results['data']['name']}{note}: {data.context_length} -> {data.prediction_length}, all test windows\n")
+        print(results_table(results["models"]))
+        print(f"\nStudent, card (README.md), plot (forecast.png) and results.json are in {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run_script(main)

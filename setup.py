@@ -1,0 +1,43 @@
+"""Packaging. Ranges are wide; constraints.txt pins what the project is tested with."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "timedistill_hf/__init__.py").read_text(encoding="utf-8")).group(1)
+
+setup(
+    name="timedistill_hf",
+    version=VERSION,
+    description="Distil heavy time-series forecasters into small ones with the Hugging Face stack (TimeDistill)",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["timedistill_hf", "timedistill_hf.*"]),
+    package_data={"timedistill_hf": ["templates/*.md"]},
+    install_requires=[
+        "torch>=2.6",
+        "transformers>=5.0",
+        "datasets>=4.0",
+        "accelerate>=1.10",
+        "huggingface-hub>=1.0",
+        "evaluate>=0.4.6",
+        "numpy>=1.26",
+        "safetensors>=0.5",
+        "pandas>=2.2",
+        "matplotlib>=3.8",
+        "tabulate>=0.9",
+        "tqdm>=4.60",
+        "pyyaml>=6.0",
+        "jinja2>=3.1",
+    ],
+    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.9"]},
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

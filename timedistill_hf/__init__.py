@@ -1,0 +1,60 @@
+"""Distil heavy forecasters into small ones, the Hugging Face way (TimeDistill, arXiv 2502.15016).
+
+Importing the package registers its models with transformers' Auto classes; everything heavier (Trainer, datasets,
+pandas, matplotlib) is imported where it is first used.
+"""
+
+from importlib import import_module
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTimeSeriesPrediction
+
+from .models.itransformer import ITransformerConfig, ITransformerForPrediction
+from .processor import TimeDistillProcessor
+from .student import TimeDistillConfig, TimeDistillForPrediction
+
+
+__version__ = "0.1.0"
+
+for _config, _model in (
+    (TimeDistillConfig, TimeDistillForPrediction),
+    (ITransformerConfig, ITransformerForPrediction),
+):
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    AutoModel.register(_config, _model, exist_ok=True)
+    AutoModelForTimeSeriesPrediction.register(_config, _model, exist_ok=True)
+    AutoFeatureExtractor.register(_config, TimeDistillProcessor, exist_ok=True)
+    _config.register_for_auto_class()
+    _model.register_for_auto_class("AutoModelForTimeSeriesPrediction")
+
+_LAZY = {
+    "Forecaster": ".forecaster",
+    "ForecastTrainer": ".training.forecast_trainer",
+    "ForecastTrainingArguments": ".training.arguments",
+    "Teacher": ".teachers",
+    "TimeDistillObjective": ".objective",
+    "TimeDistillTrainer": ".training.trainer",
+    "TimeDistillTrainingArguments": ".training.arguments",
+    "load_series": ".data",
+    "load_teacher": ".teachers",
+    "make_windows": ".data",
+    "train_teacher": ".training.teacher_training",
+}
+
+__all__ = [
+    "ITransformerConfig",
+    "ITransformerForPrediction",
+    "TimeDistillConfig",
+    "TimeDistillForPrediction",
+    "TimeDistillProcessor",
+    *_LAZY,
+]
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,96 @@
+"""Flags over a settings file over a recipe; errors on one line with exit code 2."""
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from transformers import HfArgumentParser
+
+from ..errors import InputError
+
+
+class _Parser(HfArgumentParser):
+    """Says what is wrong with the flags on one line."""
+
+    def error(self, message: str):
+        self.exit(2, f"error: {message}; --help lists the flags\n")
+
+
+def parse(
+    types: Sequence[type], arguments: Sequence[str] | None = None, recipe: Callable[[dict], dict] | None = None, **defaults
+) -> tuple:
+    """Instances of the settings dataclasses `types`.
+
+    Args:
+        arguments: the command line; `sys.argv` where `None`.
+        recipe: from the settings known so far (file and flags) to the recipe's defaults for all others.
+        defaults: values that hold where neither recipe, file nor flags give one.
+
+    Raises:
+        InputError: the file cannot be read, or names a field that does not exist.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _Parser(types, allow_abbrev=False)
+    known = sorted({field.name for kind in types for field in fields(kind) if field.init})
+    from_file = _read_file(_peek(arguments, "config"), known)
+    chosen = dict(defaults)
+    if recipe is not None and not {"-h", "--help"} & set(arguments):
+        peeked = {name: _peek(arguments, name) for name in ("recipe", "dataset", "teacher")}
+        so_far = from_file | {name: value for name, value in peeked.items() if value is not None}
+        chosen |= recipe(so_far)
+    chosen |= from_file
+    parser.set_defaults(**{name: _as_default(value) for name, value in chosen.items() if name in known})
+    return parser.parse_args_into_dataclasses(arguments)
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run a script's main; what the user can mend is said on one line, with exit code 2."""
+    try:
+        main()
+    except InputError as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _peek(arguments: list[str], name: str) -> str | None:
+    peeker = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    peeker.add_argument(f"--{name}", nargs="?")
+    return getattr(peeker.parse_known_args(arguments)[0], name)
+
+
+def _read_file(path: str | None, known: list[str]) -> dict:
+    if path is None:
+        return {}
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"--config {path!r} is no file: give a YAML or JSON file of flags")
+    text = file.read_text(encoding="utf-8")
+    try:
+        if file.suffix == ".json":
+            content = json.loads(text)
+        else:
+            import yaml
+
+            content = yaml.safe_load(text)
+    except ValueError as error:
+        raise InputError(f"--config {path!r} is no JSON: {error}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"--config {path!r} is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path!r}: expected a mapping of flags to values, such as 'alpha: 2'")
+    for name in content:
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise InputError(f"--config {path!r} sets {name!r}, which is no flag{hint}")
+    return content
+
+
+def _as_default(value: object) -> object:
+    """argparse converts and checks text defaults like flags; lists pass as they are."""
+    return value if value is None or isinstance(value, (list, dict, bool)) else str(value)

@@ -1,0 +1,185 @@
+"""The scripts' settings beside the training arguments. Nothing heavy is imported here, so that --help is quick."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+
+
+@dataclass
+class DataSettings:
+    """Which series, which windows."""
+
+    dataset: str = field(
+        default="synthetic",
+        metadata={"help": "'synthetic' (generated), a benchmark such as etth1, a .csv or .parquet file, or a Hub id."},
+    )
+    data_dir: str | None = field(default=None, metadata={"help": "Folder with benchmark files; else they come from the Hub."})
+    hub_config: str | None = field(default=None, metadata={"help": "Configuration name of a Hub data set."})
+    context_length: int = field(default=720, metadata={"help": "Look-back in time steps."})
+    prediction_length: int = field(default=96, metadata={"help": "Horizon in time steps."})
+    split: str | None = field(
+        default=None,
+        metadata={
+            "help": "Ratios (0.7,0.1,0.2), rows (8640,2880,2880) or first dates of validation and test "
+            "(2017-07-01,2017-11-01). Default: the benchmark's, or 0.7,0.1,0.2."
+        },
+    )
+    timestamp_column: str | None = field(default=None, metadata={"help": "Time column; found by type or name if not given."})
+    id_column: str | None = field(default=None, metadata={"help": "Column of series ids: the table is long (id, time, value)."})
+    target_columns: list[str] | None = field(default=None, metadata={"help": "Value columns; all others if not given."})
+    season: int | None = field(default=None, metadata={"help": "Steps of one season, for the naive control and MASE."})
+    missing_value: float | None = field(default=None, metadata={"help": "Sentinel that means missing, such as -9999."})
+
+    def load(self, *, context_length: int | None = None, prediction_length: int | None = None, processor=None):
+        """The prepared [`ForecastData`]; a saved model's lengths and processor take the place of these settings'."""
+        from ..data import load_series, make_windows, parse_split
+        from ..data.sources import default_split
+
+        split = parse_split(self.split) if self.split else default_split(self.dataset)
+        series = load_series(
+            self.dataset,
+            data_dir=self.data_dir,
+            timestamp_column=self.timestamp_column,
+            id_column=self.id_column,
+            target_columns=self.target_columns,
+            season=self.season,
+            missing_value=self.missing_value,
+            hub_config=self.hub_config,
+        )
+        return make_windows(
+            series,
+            context_length or self.context_length,
+            prediction_length or self.prediction_length,
+            split,
+            processor,
+        )
+
+
+@dataclass
+class StudentSettings:
+    """The student's form."""
+
+    architecture: str = field(
+        default="two_branch",
+        metadata={"help": "Student: the paper's 'two_branch' MLP, 'mlp' or 'linear'.", "choices": ["two_branch", "mlp", "linear"]},
+    )
+    hidden_size: int = field(default=512, metadata={"help": "Width of the student's hidden layer."})
+    moving_average: int = field(default=25, metadata={"help": "Odd kernel of the trend's moving average."})
+    normalization: str = field(
+        default="mean",
+        metadata={"help": "What is taken out of each window.", "choices": ["none", "mean", "revin", "last"]},
+    )
+    revin_affine: bool = field(default=True, metadata={"help": "With revin: a learnt scale and shift per channel."})
+    hidden_norm: str = field(
+        default="batchnorm",
+        metadata={
+            "help": "Hidden normalisation; 'layernorm' and 'none' leave the student free of the channel count.",
+            "choices": ["batchnorm", "layernorm", "none"],
+        },
+    )
+
+    def config(self, data):
+        """The student's configuration for prepared data."""
+        from ..student import TimeDistillConfig
+
+        try:
+            return TimeDistillConfig(
+                context_length=data.processor.context_length,
+                prediction_length=data.processor.prediction_length,
+                num_input_channels=data.num_input_channels,
+                architecture=self.architecture,
+                hidden_size=self.hidden_size,
+                moving_average=self.moving_average,
+                normalization=self.normalization,
+                revin_affine=self.revin_affine,
+                hidden_norm=self.hidden_norm,
+            )
+        except ValueError as error:
+            raise InputError(str(error).splitlines()[-1].strip()) from error
+
+
+CONTROLS = ("student_no_kd", "linear", "seasonal_naive")
+
+
+@dataclass
+class DistillSettings:
+    """The run: which teacher, which controls, where settings come from."""
+
+    teacher: str = field(
+        default="itransformer",
+        metadata={"help": "A family to train here (patchtst, itransformer), or a trained one: a folder or a Hub id."},
+    )
+    teacher_config: str | None = field(
+        default=None, metadata={"help": "Configuration fields of a teacher trained here, as JSON: '{\"d_model\": 32}'."}
+    )
+    teacher_epochs: float | None = field(
+        default=None, metadata={"help": "Epochs of a teacher trained here; its family's default if not given."}
+    )
+    controls: list[str] = field(
+        default_factory=lambda: list(CONTROLS),
+        metadata={"help": "Controls beside the student: student_no_kd, linear, seasonal_naive; or none."},
+    )
+    recipe: str = field(default="paper", metadata={"help": "Named defaults; 'paper' sets everything as published."})
+    config: str | None = field(
+        default=None, metadata={"help": "YAML or JSON file of these flags; it overrides the recipe, flags override it."}
+    )
+    overwrite: bool = field(default=False, metadata={"help": "Replace the results that output_dir already holds."})
+
+    def __post_init__(self):
+        if self.controls == ["none"]:
+            self.controls = []
+        for name in self.controls:
+            if name not in CONTROLS:
+                raise InputError(f"controls: {name!r} is none of {', '.join(CONTROLS)}, none")
+
+    def teacher_fields(self) -> dict:
+        """The parsed `teacher_config`."""
+        return parse_json_object("teacher_config", self.teacher_config)
+
+
+@dataclass
+class TeacherSettings:
+    """A teacher to train."""
+
+    teacher: str = field(default="itransformer", metadata={"help": "Family: patchtst or itransformer."})
+    teacher_config: str | None = field(
+        default=None, metadata={"help": "Fields of its configuration to change, as JSON: '{\"d_model\": 32}'."}
+    )
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the teacher that output_dir already holds."})
+
+    def teacher_fields(self) -> dict:
+        """The parsed `teacher_config`."""
+        return parse_json_object("teacher_config", self.teacher_config)
+
+
+@dataclass
+class EvaluateSettings:
+    """A saved model to score."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    batch_size: int = field(default=64, metadata={"help": "Windows per forward pass."})
+    output: str | None = field(default=None, metadata={"help": "JSON file for the results; printed only if not given."})
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
+
+    def __post_init__(self):
+        if self.model is None:
+            raise InputError("--model is missing: give the folder or Hub id of a trained student or teacher")
+        if self.output is not None and Path(self.output).exists() and not self.overwrite:
+            raise InputError(f"{self.output!r} exists: name another --output, or pass --overwrite")
+
+
+def parse_json_object(name: str, text: str | None) -> dict:
+    """A JSON object given as a flag; empty where not given."""
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{name}={text!r} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{name}={text!r}: expected a JSON object such as {{\"d_model\": 32}}")
+    return value

@@ -1,0 +1,138 @@
+"""From a series to what models eat: standardised windows, as views on one tensor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..errors import InputError
+from ..processor import TimeDistillProcessor
+from .series import Series
+from .splits import STANDARD_RATIOS, Split, SplitSpec
+
+
+TARGET_NAMES = ("future_values", "future_observed_mask")
+
+
+def split_targets(inputs: dict) -> tuple[dict, dict]:
+    """What a model may see, and what it is to forecast."""
+    seen = {name: value for name, value in inputs.items() if name not in TARGET_NAMES}
+    return seen, {name: inputs[name] for name in TARGET_NAMES if name in inputs}
+
+
+class WindowDataset(Dataset):
+    """All windows whose horizon lies in some rows; item i is `past_values` `[L, C]` and `future_values` `[S, C]`.
+
+    Items are views: nothing is copied before the batch is collated. Where the series has missing entries they are 0
+    and every item also holds `past_observed_mask` and `future_observed_mask` (1 where observed).
+
+    Args:
+        values: standardised `[T, C]`, 0 where missing.
+        rows: half-open range that the horizons cover; the first window looks back into the rows before it.
+        observed: `[T, C]` mask, or `None` where nothing is missing.
+    """
+
+    def __init__(
+        self,
+        values: torch.Tensor,
+        rows: tuple[int, int],
+        context_length: int,
+        prediction_length: int,
+        observed: torch.Tensor | None = None,
+    ):
+        self.values = values
+        self.observed = observed
+        self.context_length = context_length
+        self.prediction_length = prediction_length
+        self.first_origin = max(rows[0], context_length)
+        self._length = max(0, rows[1] - prediction_length + 1 - self.first_origin)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if not -self._length <= index < self._length:
+            raise IndexError(f"window {index} of {self._length}")
+        origin = self.first_origin + index % self._length
+        past, future = slice(origin - self.context_length, origin), slice(origin, origin + self.prediction_length)
+        item = {"past_values": self.values[past], "future_values": self.values[future]}
+        if self.observed is not None:
+            item["past_observed_mask"] = self.observed[past]
+            item["future_observed_mask"] = self.observed[future]
+        return item
+
+
+@dataclass(frozen=True)
+class ForecastData:
+    """A series made ready: its splits as windows and the processor that undoes the standardisation."""
+
+    series: Series
+    split: Split
+    processor: TimeDistillProcessor
+    train: WindowDataset
+    validation: WindowDataset
+    test: WindowDataset
+    naive_errors: np.ndarray
+
+    @property
+    def num_input_channels(self) -> int:
+        return self.series.num_channels
+
+
+def make_windows(
+    series: Series,
+    context_length: int,
+    prediction_length: int,
+    split: SplitSpec = STANDARD_RATIOS,
+    processor: TimeDistillProcessor | None = None,
+) -> ForecastData:
+    """Split, standardise with the train rows' mean and population standard deviation, and cut into windows.
+
+    Args:
+        series: the data.
+        context_length, prediction_length: L and S, in steps.
+        split: which rows serve which purpose.
+        processor: an existing one whose scaler is to be kept (to evaluate a model on new data); fitted where `None`.
+
+    Raises:
+        InputError: a split is too short for one window, or a channel has no observed value in the train rows.
+    """
+    for name, value in (("context_length", context_length), ("prediction_length", prediction_length)):
+        if value < 1:
+            raise InputError(f"{name}={value}: expected a positive number of steps")
+    rows = split.resolve(series.num_rows, series.timestamps)
+    if processor is None:
+        processor = TimeDistillProcessor.fit(series, rows.train, context_length, prediction_length)
+    processor.check_columns(series.columns)
+
+    observed = ~torch.isnan(series.values) if series.has_missing else None
+    values = processor.standardize(series.values)
+    if observed is not None:
+        values = torch.nan_to_num(values, nan=0.0)
+    parts = {
+        name: WindowDataset(values, getattr(rows, name), context_length, prediction_length, observed)
+        for name in ("train", "validation", "test")
+    }
+    for name, windows in parts.items():
+        if len(windows) == 0:
+            first, last = getattr(rows, name)
+            needed = prediction_length + (context_length if name == "train" else 0)
+            raise InputError(
+                f"{name} has {last - first} of the {series.num_rows} rows, one window of context_length="
+                f"{context_length} and prediction_length={prediction_length} needs {needed} of its own: lower them, "
+                "or change --split"
+            )
+    naive_errors = seasonal_naive_errors(series.values[slice(*rows.train)].double().numpy(), series.season)
+    return ForecastData(series, rows, processor, **parts, naive_errors=naive_errors)
+
+
+def seasonal_naive_errors(values: np.ndarray, season: int) -> np.ndarray:
+    """Mean absolute change over one season in `[T, C]`, per channel: what MASE divides by (NaN where unknown)."""
+    if len(values) <= season:
+        return np.full(values.shape[1], np.nan)
+    change = np.abs(values[season:] - values[:-season])
+    known = np.isfinite(change)
+    total = np.where(known, change, 0.0).sum(axis=0)
+    count = known.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,268 @@
+"""The main job: teacher, student, controls, scores; every part resumable, the results in one folder."""
+
+import dataclasses
+import logging
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from .cli.settings import DataSettings, DistillSettings, StudentSettings
+from .data.windows import ForecastData
+from .errors import InputError
+from .evaluation.controls import SeasonalNaive
+from .evaluation.evaluate_model import evaluate_model, milliseconds_per_batch
+from .evaluation.report import hardware, versions
+from .files import write_json
+from .student import TimeDistillConfig, TimeDistillForPrediction
+from .teachers import FAMILIES, Teacher, get_family, load_teacher
+from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+from .training.forecast_trainer import ForecastTrainer
+from .training.stages import run_stage
+from .training.teacher_training import train_teacher
+from .training.trainer import TimeDistillTrainer
+
+
+logger = logging.getLogger(__name__)
+
+RESULTS = "results.json"
+SETTINGS = "settings.json"
+LINEAR_CONTROL = {
+    "loss": "mse",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "num_train_epochs": 10,
+    "early_stopping_patience": 3,
+    "per_device_train_batch_size": 32,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Distillation:
+    """One run of the main job, in `args.output_dir`.
+
+    Args:
+        data_settings, student_settings, settings, args: what the script's flags hold.
+    """
+
+    data_settings: DataSettings
+    student_settings: StudentSettings
+    settings: DistillSettings
+    args: TimeDistillTrainingArguments
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.args.output_dir)
+
+    def run(self) -> dict:
+        """Train what is to be trained, score everything on the test windows and write `results.json`.
+
+        Returns:
+            the content of `results.json`.
+
+        Raises:
+            InputError: the folder holds results already, or a half-finished run with other settings; or data, teacher
+                and student do not fit.
+        """
+        record = self._record()
+        if self.args.should_save:
+            self._prepare_folder(record)
+        self._wait()
+        data = self.data_settings.load()
+        teacher = self._teacher(data)
+        config = self.student_settings.config(data)
+
+        models: dict[str, torch.nn.Module] = {"teacher": teacher}
+        models["student"] = self._student(data, teacher, config)
+        if "student_no_kd" in self.settings.controls:
+            models["student_no_kd"] = self._control("student_no_kd", data, config, {"loss": self.args.loss})
+        if "linear" in self.settings.controls:
+            linear = TimeDistillConfig(
+                architecture="linear",
+                context_length=config.context_length,
+                prediction_length=config.prediction_length,
+                num_input_channels=config.num_input_channels,
+            )
+            models["linear"] = self._control("linear", data, linear, LINEAR_CONTROL)
+        if "seasonal_naive" in self.settings.controls:
+            models["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
+        results = self._results(data, teacher, models, record) if self.args.should_save else {}
+        self._wait()
+        return results
+
+    def _teacher(self, data: ForecastData) -> Teacher:
+        name = self.settings.teacher
+        if name in FAMILIES:
+            family = get_family(name)
+            overrides = dict(family.training_defaults)
+            if self.settings.teacher_epochs is not None:
+                overrides["num_train_epochs"] = self.settings.teacher_epochs
+            args = self._arguments_for(self.folder / "teacher", overrides)
+            teacher = train_teacher(
+                name, data, self.folder / "teacher", config=self.settings.teacher_fields(), args=args
+            )
+        else:
+            if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
+                raise InputError(
+                    f"--teacher {name!r} is trained already: --teacher_config and --teacher_epochs go with a family"
+                )
+            teacher = load_teacher(name)
+        teacher.check_fits(data.processor.context_length, data.processor.prediction_length, data.num_input_channels)
+        return teacher
+
+    def _student(self, data: ForecastData, teacher: Teacher, config: TimeDistillConfig) -> PreTrainedModel:
+        def make_trainer(model: PreTrainedModel) -> TimeDistillTrainer:
+            return TimeDistillTrainer(model=model, args=self.args, teacher=teacher, **_datasets(data))
+
+        return run_stage(
+            "student", self.folder, lambda: TimeDistillForPrediction(config), make_trainer, self.args.seed
+        )
+
+    def _control(self, name: str, data: ForecastData, config: TimeDistillConfig, overrides: dict) -> PreTrainedModel:
+        folder = self.folder / "controls" / name
+        args = self._arguments_for(folder, overrides)
+
+        def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
+            return ForecastTrainer(model=model, args=args, **_datasets(data))
+
+        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), make_trainer, args.seed)
+
+    def _arguments_for(self, folder: Path, overrides: dict) -> ForecastTrainingArguments:
+        """The run's arguments for another model of it: same machine, seed and step limit, own training settings.
+
+        Overrides that name a learning rate describe a whole training procedure, so the student's is not mixed in.
+        """
+        own = {field.name for field in dataclasses.fields(ForecastTrainingArguments) if field.init}
+        values = {name: getattr(self.args, name) for name in own}
+        if "learning_rate" in overrides:
+            for field in dataclasses.fields(ForecastTrainingArguments):
+                if field.name in _PROCEDURE:
+                    values[field.name] = field.default
+        return ForecastTrainingArguments(**(values | overrides | {"output_dir": str(folder)}))
+
+    def _results(self, data: ForecastData, teacher: Teacher, models: dict, record: dict) -> dict:
+        scores = {}
+        for name, model in models.items():
+            model.to(self.args.device)
+            scores[name] = {
+                **evaluate_model(model, data, data.test, batch_size=self.args.eval_batch_size, label=name),
+                "parameters": sum(parameter.numel() for parameter in model.parameters()),
+                "milliseconds": milliseconds_per_batch(model, data.test),
+            }
+        results = {
+            "models": scores,
+            "teacher": {"family": teacher.family.model_type, "source": self.settings.teacher},
+            "data": {
+                "name": data.series.name,
+                "note": data.series.note,
+                "fingerprint": data.series.fingerprint(),
+                "columns": list(data.series.columns),
+                "rows": dataclasses.asdict(data.split),
+                "windows": {part: len(getattr(data, part)) for part in ("train", "validation", "test")},
+                "season": data.series.season,
+                "freq": data.series.freq,
+            },
+            "settings": record,
+            "hardware": hardware(),
+            "versions": versions(),
+        }
+        self._write_card_and_plot(data, models, results)
+        write_json(self.folder / RESULTS, results)
+        return results
+
+    def _write_card_and_plot(self, data: ForecastData, models: dict, results: dict) -> None:
+        from .cards import student_card
+        from .plots import plot_forecast
+
+        window = data.test[len(data.test) // 2]
+        past = {name: value.unsqueeze(0).to(self.args.device) for name, value in window.items() if "past" in name}
+        with torch.no_grad():
+            forecasts = {name: models[name](**past).prediction_outputs[0].cpu() for name in ("student", "teacher")}
+        units = {name: data.processor.unstandardize(values).numpy() for name, values in forecasts.items()}
+        shown = min(data.processor.context_length, 2 * data.processor.prediction_length)
+        channel = data.num_input_channels - 1
+        plot_forecast(
+            self.folder / "forecast.png",
+            data.processor.unstandardize(window["past_values"]).numpy()[-shown:, channel],
+            data.processor.unstandardize(window["future_values"]).numpy()[:, channel],
+            {name: values[:, channel] for name, values in units.items()},
+            channel=data.series.columns[channel],
+            title=f"{data.series.name}, test window {len(data.test) // 2} of {len(data.test)}",
+        )
+        student_card(results, str(self.folder)).save(self.folder / "README.md")
+
+    def _record(self) -> dict:
+        """All settings, for `results.json` and to tell whether a half-finished run is this one."""
+        record = {}
+        for part in (self.data_settings, self.student_settings, self.settings):
+            record |= dataclasses.asdict(part)
+        record |= self.args.to_sanitized_dict()
+        for name in ("overwrite", "config"):
+            record.pop(name)
+        return record
+
+    def _prepare_folder(self, record: dict) -> None:
+        folder = self.folder
+        if (folder / RESULTS).exists() and not self.settings.overwrite:
+            raise InputError(f"{str(folder)!r} holds results already: name another --output_dir, or pass --overwrite")
+        if self.settings.overwrite and folder.is_dir():
+            _clear(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        fixed = {name: value for name, value in record.items() if name not in _MAY_CHANGE}
+        started = folder / SETTINGS
+        if started.exists():
+            _check_same(started, fixed)
+        elif any(folder.iterdir()):
+            raise InputError(f"{str(folder)!r} is not empty and no run of this script: name another --output_dir")
+        write_json(started, fixed)
+
+    def _wait(self) -> None:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+_MAY_CHANGE = ("output_dir", "logging_dir", "disable_tqdm", "report_to", "log_level", "logging_steps", "run_name")
+_PROCEDURE = (
+    "loss",
+    "learning_rate",
+    "weight_decay",
+    "max_grad_norm",
+    "lr_epoch_decay",
+    "lr_constant_epochs",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "num_train_epochs",
+    "early_stopping_patience",
+    "per_device_train_batch_size",
+)
+_OWN_FILES = (
+    "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", "history.json",
+    "forecast.png", "README.md", RESULTS, SETTINGS,
+)  # fmt: skip
+
+
+def _datasets(data: ForecastData) -> dict:
+    return {"train_dataset": data.train, "eval_dataset": data.validation, "processing_class": data.processor}
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run writes, and nothing else."""
+    for name in ("teacher", "controls", *(path.name for path in folder.glob("checkpoint-*"))):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in _OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _check_same(started: Path, fixed: dict) -> None:
+    import json
+
+    before = json.loads(started.read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(fixed))
+    for name in sorted(set(before) | set(now)):
+        if before.get(name) != now.get(name):
+            raise InputError(
+                f"{str(started.parent)!r} holds an unfinished run with {name}={before.get(name)!r}, this one has "
+                f"{now.get(name)!r}: use the same to resume it, another --output_dir, or --overwrite to start anew"
+            )

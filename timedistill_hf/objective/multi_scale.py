@@ -1,0 +1,39 @@
+"""Multi-scale distillation: match the teacher on the series and on its coarser and coarser averages."""
+
+import torch
+from torch.nn import functional as F
+
+
+def multi_scale_loss(student: torch.Tensor, teacher: torch.Tensor, num_scales: int = 3, dim: int = -1) -> torch.Tensor:
+    r"""Mean over m = 0..M of MSE(P_m student, P_m teacher), with P_m an m-fold average pooling by two along `dim`.
+
+    L_scale of TimeDistill (arXiv 2502.15016, section 4.1). The paper writes a strided convolution, the published
+    implementation pools, and so does this. Where a length is odd its last step is dropped. Computed in float32.
+
+    Args:
+        student: any shape; gradients flow into it.
+        teacher: the same shape.
+        num_scales: M; 0 leaves the plain MSE.
+        dim: the axis of time (predictions) or of the hidden units (features).
+
+    Raises:
+        ValueError: the shapes differ, or the axis is shorter than 2**M.
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(f"student has shape {tuple(student.shape)}, teacher {tuple(teacher.shape)}: expected the same")
+    if num_scales < 0:
+        raise ValueError(f"num_scales={num_scales}: expected 0 or more")
+    length = student.shape[dim]
+    if length < 2**num_scales:
+        raise ValueError(
+            f"num_scales={num_scales} halves the axis {num_scales} times and needs at least {2**num_scales} steps, "
+            f"got {length}: lower num_scales to {max(length.bit_length() - 1, 0)} or less"
+        )
+    # pooling is linear: the pyramid of the difference is the difference of the pyramids, at half the work
+    difference = (student.float() - teacher.float()).movedim(dim, -1)
+    difference = difference.reshape(-1, 1, length)
+    loss = difference.square().mean()
+    for _ in range(num_scales):
+        difference = F.avg_pool1d(difference, kernel_size=2)
+        loss = loss + difference.square().mean()
+    return loss / (num_scales + 1)

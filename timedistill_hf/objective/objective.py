@@ -1,0 +1,84 @@
+"""The sum of the five terms of TimeDistill, weighted and named."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..student.modeling_timedistill import forecast_loss
+from .multi_period import KL_REDUCTIONS, multi_period_loss
+from .multi_scale import multi_scale_loss
+
+
+@dataclass(frozen=True)
+class TimeDistillObjective:
+    r"""L = L_sup + alpha (L_scale^Y + L_period^Y) + beta (L_scale^H + L_period^H), arXiv 2502.15016, equation of 4.3.
+
+    Args:
+        alpha: weight of the two terms on predictions; at 0 they are not computed.
+        beta: weight of the two terms on features; at 0, or without features, they are not computed.
+        num_scales: M, how often the series is halved.
+        temperature: tau of the period distributions.
+        kl_reduction: `"element"` (published implementation) or `"distribution"`.
+        loss: supervised error against the truth, `"mse"` or `"mae"`.
+    """
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    num_scales: int = 3
+    temperature: float = 0.5
+    kl_reduction: str = "element"
+    loss: str = "mse"
+
+    def __post_init__(self):
+        for name in ("alpha", "beta"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name}={getattr(self, name)}: expected a number from 0")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature={self.temperature}: expected a number above 0")
+        if self.num_scales < 0:
+            raise ValueError(f"num_scales={self.num_scales}: expected 0 or more")
+        if self.kl_reduction not in KL_REDUCTIONS:
+            raise ValueError(f"kl_reduction={self.kl_reduction!r}: expected one of {KL_REDUCTIONS}")
+        if self.loss not in ("mse", "mae"):
+            raise ValueError(f"loss={self.loss!r}: expected 'mse' or 'mae'")
+
+    def __call__(
+        self,
+        prediction: torch.Tensor,
+        target: torch.Tensor,
+        teacher_prediction: torch.Tensor | None = None,
+        feature: torch.Tensor | None = None,
+        teacher_feature: torch.Tensor | None = None,
+        observed: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Compute the terms of one batch.
+
+        Args:
+            prediction: the student's forecast `[B, S, C]`.
+            target: the truth `[B, S, C]`.
+            teacher_prediction: the teacher's forecast `[B, S, C]`.
+            feature: the student's feature `[B, C, D]`.
+            teacher_feature: the teacher's feature after the regressor `[B, C, D]`.
+            observed: `[B, S, C]`, 1 where the truth was observed.
+
+        Returns:
+            The unweighted terms by name (`supervised`, `prediction_scale`, `prediction_period`, `feature_scale`,
+            `feature_period`, as far as computed) and their weighted sum, `loss`.
+        """
+        terms = {"supervised": forecast_loss(prediction, target, observed, self.loss)}
+        total = terms["supervised"]
+        if self.alpha and teacher_prediction is not None:
+            pair = self._pair("prediction", prediction, teacher_prediction, dim=1)
+            terms |= pair
+            total = total + self.alpha * sum(pair.values())
+        if self.beta and feature is not None and teacher_feature is not None:
+            pair = self._pair("feature", feature, teacher_feature, dim=2)
+            terms |= pair
+            total = total + self.beta * sum(pair.values())
+        return terms | {"loss": total}
+
+    def _pair(self, name: str, student: torch.Tensor, teacher: torch.Tensor, dim: int) -> dict[str, torch.Tensor]:
+        return {
+            f"{name}_scale": multi_scale_loss(student, teacher, self.num_scales, dim),
+            f"{name}_period": multi_period_loss(student, teacher, self.temperature, self.kl_reduction, dim),
+        }

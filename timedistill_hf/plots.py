@@ -1,0 +1,59 @@
+"""Plots for people. matplotlib is imported here and nowhere else."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt  # noqa: E402
+
+
+# Okabe and Ito's colours, told apart by the colour-blind; line styles tell them apart in grey
+STYLES = {
+    "truth": {"color": "black", "linewidth": 1.6, "linestyle": "-"},
+    "student": {"color": "#0072B2", "linewidth": 1.6, "linestyle": "-"},
+    "teacher": {"color": "#D55E00", "linewidth": 1.3, "linestyle": "--"},
+}
+
+
+def plot_forecast(
+    path: str | Path,
+    history: np.ndarray,
+    truth: np.ndarray,
+    forecasts: dict[str, np.ndarray],
+    *,
+    channel: str,
+    title: str,
+) -> None:
+    """Forecasts of one channel against the truth, and below them how far each is off; written to `path` (PNG).
+
+    Args:
+        history: the steps before the forecast, in the data's units.
+        truth: `[S]`.
+        forecasts: `"student"` and, where there is one, `"teacher"`: `[S]` each.
+    """
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(9, 5.5), sharex=True, height_ratios=(3, 1), layout="constrained"
+    )
+    future = np.arange(len(truth))
+    upper.plot(np.arange(-len(history), 0), history, color="0.6", linewidth=1.2, label="history")
+    upper.plot(future, truth, label="truth", **STYLES["truth"])
+    for name, values in forecasts.items():
+        upper.plot(future, values, label=name, **STYLES[name])
+        lower.plot(future, np.abs(values - truth), **STYLES[name])
+    for axis in (upper, lower):
+        axis.axvline(-0.5, color="0.8", linewidth=1)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="0.92")
+    upper.set_ylabel(channel)
+    upper.set_title(title, loc="left", fontsize=11)
+    upper.legend(frameon=False, ncols=4, loc="upper left", fontsize=9)
+    upper.margins(y=0.18)
+    lower.set_ylabel("absolute error")
+    lower.set_ylim(bottom=0)
+    lower.set_xlabel("time steps after the last known value")
+    figure.savefig(path, dpi=130, format="png")
+    plt.close(figure)

@@ -1,0 +1,1 @@
+"""Arguments, trainers and recipes."""

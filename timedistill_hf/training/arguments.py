@@ -1,0 +1,120 @@
+"""Training arguments with the defaults that forecasting under the Trainer needs, checked on construction."""
+
+import os
+from dataclasses import dataclass, field
+
+import torch
+from transformers import TrainingArguments
+
+from ..errors import InputError
+from ..objective.objective import TimeDistillObjective
+
+
+@dataclass
+class ForecastTrainingArguments(TrainingArguments):
+    """`TrainingArguments` for any model with `past_values -> prediction_outputs`.
+
+    Only fields that are new, or whose default differs from transformers', are listed here.
+    """
+
+    loss: str = field(
+        default="mse", metadata={"help": "Supervised error that is minimised: 'mse' or 'mae'.", "choices": ["mse", "mae"]}
+    )
+    early_stopping_patience: int = field(
+        default=5, metadata={"help": "Stop after this many evaluations without a better validation MSE; 0 never stops."}
+    )
+    lr_epoch_decay: float | None = field(
+        default=None,
+        metadata={"help": "Multiply the learning rate by this after each epoch, in place of lr_scheduler_type."},
+    )
+    lr_constant_epochs: int = field(
+        default=1, metadata={"help": "With lr_epoch_decay: epochs at the full learning rate before the first decay."}
+    )
+    learning_rate: float = field(default=1e-3, metadata={"help": "Initial learning rate."})
+    num_train_epochs: float = field(default=10.0, metadata={"help": "Passes over the training windows at most."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Windows per training step and device."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Windows per evaluation step and device."})
+    label_names: list[str] | None = field(
+        default_factory=lambda: ["future_values"],
+        metadata={"help": "Input that holds the truth; without it the Trainer evaluates nothing and does not say so."},
+    )
+    remove_unused_columns: bool = field(
+        default=False, metadata={"help": "Keep inputs that the model's forward does not name, such as masks."}
+    )
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the validation windows."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept; the best one always is."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint's weights."})
+    metric_for_best_model: str | None = field(default="eval_mse", metadata={"help": "What makes a checkpoint best."})
+    greater_is_better: bool | None = field(default=False, metadata={"help": "Whether a higher metric is better."})
+    logging_strategy: str = field(default="epoch", metadata={"help": "When to log the loss and its terms."})
+    logging_nan_inf_filter: bool = field(
+        default=False, metadata={"help": "Hide NaN losses from the log; off, so that they end the run with an error."}
+    )
+    restore_callback_states_from_checkpoint: bool = field(
+        default=True, metadata={"help": "On resume, restore the callbacks' state: early stopping keeps its patience."}
+    )
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "Must be off: the regressor's gradients are made outside the student's forward."}
+    )
+    use_cpu: bool = field(
+        default_factory=lambda: not torch.accelerator.is_available(),
+        metadata={"help": "Train on the CPU; the default where there is no accelerator."},
+    )
+    dataloader_pin_memory: bool = field(
+        default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory for the accelerator."}
+    )
+
+    def __post_init__(self):
+        if self.loss not in ("mse", "mae"):
+            raise InputError(f"loss={self.loss!r}: expected 'mse' or 'mae'")
+        if self.early_stopping_patience < 0:
+            raise InputError(f"early_stopping_patience={self.early_stopping_patience}: expected 0 (off) or more")
+        if self.lr_epoch_decay is not None and not 0 < self.lr_epoch_decay <= 1:
+            raise InputError(f"lr_epoch_decay={self.lr_epoch_decay}: expected a factor above 0, at most 1")
+        if self.lr_constant_epochs < 0:
+            raise InputError(f"lr_constant_epochs={self.lr_constant_epochs}: expected 0 or more")
+        if self.learning_rate <= 0:
+            raise InputError(f"learning_rate={self.learning_rate}: expected a number above 0")
+        super().__post_init__()
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
+        if launched != self.world_size:
+            raise InputError(
+                f"{launched} processes were launched but training sees {self.world_size}: they would train apart; on a "
+                "CPU pass --use_cpu and launch with torchrun or accelerate launch --multi_gpu"
+            )
+
+
+@dataclass
+class TimeDistillTrainingArguments(ForecastTrainingArguments):
+    """Arguments of [`TimeDistillTrainer`]: those of [`ForecastTrainingArguments`] and the objective's."""
+
+    alpha: float = field(default=1.0, metadata={"help": "Weight of the teacher's forecast (multi-scale, multi-period)."})
+    beta: float = field(default=1.0, metadata={"help": "Weight of the teacher's feature (multi-scale, multi-period)."})
+    num_scales: int = field(default=3, metadata={"help": "How often the series is halved in the multi-scale terms."})
+    temperature: float = field(default=0.5, metadata={"help": "Temperature of the period distributions."})
+    kl_reduction: str = field(
+        default="element",
+        metadata={
+            "help": "What the period divergence is divided by: every 'element' (published) or each 'distribution'.",
+            "choices": ["element", "distribution"],
+        },
+    )
+
+    def __post_init__(self):
+        try:
+            self.objective()
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        super().__post_init__()
+
+    def objective(self) -> TimeDistillObjective:
+        """The objective that these arguments describe."""
+        return TimeDistillObjective(
+            alpha=self.alpha,
+            beta=self.beta,
+            num_scales=self.num_scales,
+            temperature=self.temperature,
+            kl_reduction=self.kl_reduction,
+            loss=self.loss,
+        )

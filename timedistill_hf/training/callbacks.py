@@ -1,0 +1,31 @@
+"""Trainer callbacks: stop on NaN, stop early."""
+
+import math
+
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+
+class StopOnNaNCallback(TrainerCallback):
+    """Ends training with an error when a loss or the validation error is not finite; a NaN is never an improvement."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self._check(logs or {}, state)
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        self._check(metrics or {}, state)
+
+    def _check(self, values: dict, state) -> None:
+        for name, value in values.items():
+            if isinstance(value, float) and not math.isfinite(value) and name != "grad_norm":
+                raise FloatingPointError(
+                    f"{name} is {value} at step {state.global_step}: lower the learning rate, clip gradients "
+                    "(--max_grad_norm 1) or look for extreme values in the data"
+                )
+
+
+class ValidationEarlyStopping(EarlyStoppingCallback):
+    """Early stopping that leaves other evaluations, such as the one on the test windows, alone."""
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if args.metric_for_best_model in metrics:
+            super().on_evaluate(args, state, control, metrics, **kwargs)

@@ -1,0 +1,175 @@
+"""The distillation trainer: the student's Trainer with the teacher's signal in its loss."""
+
+import logging
+import os
+from collections import defaultdict
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ..data.windows import split_targets
+from ..errors import InputError
+from ..processor import TimeDistillProcessor
+from ..teachers.quality import warn_if_worse_than_naive
+from ..teachers.signal import Teacher
+from .arguments import TimeDistillTrainingArguments
+from .forecast_trainer import ForecastTrainer
+
+
+logger = logging.getLogger(__name__)
+
+REGRESSOR_NAME = "distill_regressor"
+REGRESSOR_FILE = f"{REGRESSOR_NAME}.safetensors"
+
+
+def build_regressor(teacher_size: int, hidden_size: int) -> nn.Sequential:
+    """r of the paper: the teacher's feature `[B, C, d]` to the student's width D; trained with the student."""
+    return nn.Sequential(nn.Linear(teacher_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, hidden_size))
+
+
+class TimeDistillTrainer(ForecastTrainer):
+    """Trains a student on the truth and on a teacher's forecasts and features (arXiv 2502.15016).
+
+    The teacher runs frozen, in evaluation mode, in training steps only. Where the feature terms are on (`beta` above
+    0, and student and teacher both have a feature) a regressor is trained with the student: it is a part of the model
+    while `train()` runs, so that it is synchronised, clipped and resumed like everything else, and is neither in the
+    saved weights nor in the model afterwards.
+
+    Args:
+        model: a student, any model with `past_values -> prediction_outputs` and, for the feature terms, `feature`.
+        teacher: a frozen [`Teacher`].
+        args: [`TimeDistillTrainingArguments`].
+
+    Raises:
+        InputError: teacher and student disagree on look-back, horizon or channels.
+    """
+
+    args: TimeDistillTrainingArguments
+
+    def __init__(self, model=None, args: TimeDistillTrainingArguments | None = None, *, teacher: Teacher, **kwargs):
+        super().__init__(model=model, args=args, **kwargs)
+        self.objective = args.objective()
+        self._term_sums: dict[str, torch.Tensor] = defaultdict(float)
+        self._term_steps = 0
+        self.regressor: nn.Module | None = None
+        self._check_scales()
+        self._probe(teacher)
+        self.teacher = self.accelerator.prepare_model(teacher.to(self.args.device), evaluation_mode=True)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The five-term objective in training; the supervised error alone, without the teacher, in evaluation."""
+        if not model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        inputs, targets = split_targets(inputs)
+        outputs = model(**inputs)
+        signal = self.teacher(**inputs)
+        terms = self.objective(
+            prediction=outputs.prediction_outputs,
+            target=targets["future_values"],
+            teacher_prediction=signal.prediction_outputs,
+            feature=outputs.feature if self.regressor is not None else None,
+            teacher_feature=self.regressor(signal.feature) if self.regressor is not None else None,
+            observed=targets.get("future_observed_mask"),
+        )
+        for name, term in terms.items():
+            self._term_sums[name] += term.detach()
+        self._term_steps += 1
+        return (terms["loss"], outputs) if return_outputs else terms["loss"]
+
+    def train(self, *args, **kwargs):
+        if isinstance(self.processing_class, TimeDistillProcessor) and self.eval_dataset is not None:
+            warn_if_worse_than_naive(self.teacher, self.eval_dataset, self.processing_class.season)
+        self._attach_regressor()
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self._detach_regressor()
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the mean of every term since the last log, by name, to the training logs."""
+        if "loss" in logs and self._term_steps:
+            names = [name for name in self._term_sums if name != "loss"]
+            means = torch.stack([self._term_sums[name] for name in names]) / self._term_steps
+            means = self.accelerator.reduce(means, reduction="mean")
+            logs.update({f"loss_{name}": value for name, value in zip(names, means.tolist(), strict=True)})
+            self._term_sums.clear()
+            self._term_steps = 0
+        super().log(logs, start_time)
+
+    def _check_scales(self) -> None:
+        """Stop before training where the horizon, or the feature's width, is too short for the pyramid of scales."""
+        config = self.model.config
+        needed = 2**self.objective.num_scales
+        if self.objective.alpha and config.prediction_length < needed:
+            raise InputError(
+                f"prediction_length={config.prediction_length} is too short for num_scales={self.objective.num_scales}, "
+                f"which needs {needed} steps: pass --num_scales {max(0, config.prediction_length.bit_length() - 1)}"
+            )
+
+    def _probe(self, teacher: Teacher) -> None:
+        """Run one training window through both sides: shapes must agree, and features tell the regressor's size."""
+        item = {name: value.unsqueeze(0) for name, value in self.train_dataset[0].items()}
+        inputs, targets = split_targets(item)
+        teacher.check_fits(
+            context_length=inputs["past_values"].shape[1],
+            prediction_length=targets["future_values"].shape[1],
+            num_input_channels=inputs["past_values"].shape[2],
+        )
+        signal = teacher.cpu()(**inputs)
+        if signal.prediction_outputs.shape != targets["future_values"].shape:
+            raise InputError(
+                f"the teacher forecasts {tuple(signal.prediction_outputs.shape[1:])}, the truth is "
+                f"{tuple(targets['future_values'].shape[1:])} (steps, channels): train or choose another teacher"
+            )
+        if not self.objective.beta:
+            return
+        if signal.feature is None or not self._student_has_feature(inputs):
+            side = "teacher" if signal.feature is None else "student"
+            logger.warning("The %s has no feature: the feature terms (beta) are off.", side)
+            return
+        if self.model.config.hidden_size < 2**self.objective.num_scales:
+            raise InputError(
+                f"hidden_size={self.model.config.hidden_size} is too small for num_scales={self.objective.num_scales}: "
+                "widen the student, or pass a smaller --num_scales"
+            )
+        self.regressor = build_regressor(signal.feature.shape[-1], self.model.config.hidden_size)
+        logger.info("Regressor %d -> %d", signal.feature.shape[-1], self.model.config.hidden_size)
+
+    def _student_has_feature(self, inputs: dict) -> bool:
+        was_training = self.model.training
+        device = self.model.device
+        with torch.no_grad():
+            outputs = self.model.eval()(**{name: value.to(device) for name, value in inputs.items()})
+        self.model.train(was_training)
+        return outputs.get("feature") is not None
+
+    def _attach_regressor(self) -> None:
+        if self.regressor is None:
+            return
+        self.regressor.to(self.args.device)
+        self.model.add_module(REGRESSOR_NAME, self.regressor)
+        names = {f"{REGRESSOR_NAME}.{name}" for name in self.regressor.state_dict()}
+        self.model._keys_to_ignore_on_save = set(self.model._keys_to_ignore_on_save or ()) | names
+
+    def _detach_regressor(self) -> None:
+        if self.regressor is None:
+            return
+        delattr(self.model, REGRESSOR_NAME)
+        names = {f"{REGRESSOR_NAME}.{name}" for name in self.regressor.state_dict()}
+        self.model._keys_to_ignore_on_save -= names
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.regressor is not None and self.args.should_save:
+            state = {name: tensor.contiguous() for name, tensor in self.regressor.state_dict().items()}
+            save_file(state, os.path.join(output_dir, REGRESSOR_FILE))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None or self.regressor is None:
+            return
+        path = os.path.join(checkpoint, REGRESSOR_FILE)
+        if not os.path.isfile(path):
+            raise InputError(f"{checkpoint!r} holds no {REGRESSOR_FILE}: it is no checkpoint of this distillation")
+        self.regressor.load_state_dict(load_file(path))
