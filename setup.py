@@ -7,7 +7,9 @@ from setuptools import find_packages, setup
 
 
 ROOT = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "timedistill_hf/__init__.py").read_text(encoding="utf-8")).group(1)
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "timedistill_hf/__init__.py").read_text(encoding="utf-8")).group(
+    1
+)
 
 setup(
     name="timedistill_hf",

@@ -27,7 +27,9 @@ def main() -> None:
     results = Distillation(data, student, settings, args).run()
     if results:
         note = f" ({results['data']['note']})" if results["data"]["note"] else ""
-        print(f"\n{results['data']['name']}{note}: {data.context_length} -> {data.prediction_length}, all test windows\n")
+        print(
+            f"\n{results['data']['name']}{note}: {data.context_length} -> {data.prediction_length}, all test windows\n"
+        )
         print(results_table(results["models"]))
         print(f"\nStudent, card (README.md), plot (forecast.png) and results.json are in {args.output_dir}")
 

@@ -9,8 +9,8 @@ def main() -> None:
     data_settings, settings = parse((DataSettings, EvaluateSettings))
 
     from timedistill_hf.cli.logging import set_up_logging
-    from timedistill_hf.evaluation.saved_model import evaluate_saved_model
     from timedistill_hf.evaluation.report import results_table
+    from timedistill_hf.evaluation.saved_model import evaluate_saved_model
 
     set_up_logging()
     results = evaluate_saved_model(data_settings, settings)

@@ -22,7 +22,9 @@ def main() -> None:
     set_up_logging(args)
     score = train_and_score_teacher(data_settings, settings, args)
     if score:
-        print(f"test MSE {score['mse']:.4f}, MAE {score['mae']:.4f} on standardised values; saved in {args.output_dir}")
+        print(
+            f"test MSE {score['mse']:.4f}, MAE {score['mae']:.4f} on standardised values; saved in {args.output_dir}"
+        )
 
 
 if __name__ == "__main__":

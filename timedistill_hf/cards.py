@@ -55,7 +55,10 @@ def student_card(results: dict, repo: str) -> ModelCard:
         table=results_table(models),
         repo=repo,
         limits=_limits(models),
-        **{name: settings[name] for name in ("alpha", "beta", "num_scales", "temperature", "kl_reduction", "loss", "seed")},
+        **{
+            name: settings[name]
+            for name in ("alpha", "beta", "num_scales", "temperature", "kl_reduction", "loss", "seed")
+        },
     )
 
 

@@ -1,6 +1,7 @@
 """The main job: teacher, student, controls, scores; every part resumable, the results in one folder."""
 
 import dataclasses
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -20,7 +21,7 @@ from .teachers import FAMILIES, Teacher, get_family, load_teacher
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import run_stage
-from .training.teacher_training import train_teacher
+from .training.teacher_training import build_config, train_teacher
 from .training.trainer import TimeDistillTrainer
 
 
@@ -31,9 +32,11 @@ SETTINGS = "settings.json"
 LINEAR_CONTROL = {
     "loss": "mse",
     "learning_rate": 1e-3,
-    "weight_decay": 0.0,
-    "num_train_epochs": 10,
-    "early_stopping_patience": 3,
+    "weight_decay": 0.01,
+    "lr_epoch_decay": 0.5,
+    "lr_constant_epochs": 2,
+    "num_train_epochs": 15,
+    "early_stopping_patience": 5,
     "per_device_train_batch_size": 32,
 }
 
@@ -66,13 +69,19 @@ class Distillation:
                 and student do not fit.
         """
         record = self._record()
+        self._check_folder(record)
+        data = self.data_settings.load()
+        config = self.student_settings.config(data, self.args.loss)
+        self.args.check_lengths(
+            config.prediction_length, None if config.architecture == "linear" else config.hidden_size
+        )
+        ready_teacher = self._check_teacher(data)
+        self._wait()
         if self.args.should_save:
             self._prepare_folder(record)
         self._wait()
-        data = self.data_settings.load()
-        teacher = self._teacher(data)
-        config = self.student_settings.config(data)
 
+        teacher = ready_teacher or self._train_teacher(data)
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
         models["student"] = self._student(data, teacher, config)
         if "student_no_kd" in self.settings.controls:
@@ -91,29 +100,32 @@ class Distillation:
         self._wait()
         return results
 
-    def _teacher(self, data: ForecastData) -> Teacher:
+    def _check_teacher(self, data: ForecastData) -> Teacher | None:
+        """Raise where the teacher cannot serve; load it where it is trained already."""
         name = self.settings.teacher
         if name in FAMILIES:
-            family = get_family(name)
-            overrides = dict(family.training_defaults)
-            if self.settings.teacher_epochs is not None:
-                overrides["num_train_epochs"] = self.settings.teacher_epochs
-            args = self._arguments_for(self.folder / "teacher", overrides)
-            teacher = train_teacher(
-                name, data, self.folder / "teacher", config=self.settings.teacher_fields(), args=args
+            build_config(get_family(name), data, self.settings.teacher_fields())
+            return None
+        if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
+            raise InputError(
+                f"--teacher {name!r} is trained already: --teacher_config and --teacher_epochs go with a family"
             )
-        else:
-            if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
-                raise InputError(
-                    f"--teacher {name!r} is trained already: --teacher_config and --teacher_epochs go with a family"
-                )
-            teacher = load_teacher(name)
-        teacher.check_fits(data.processor.context_length, data.processor.prediction_length, data.num_input_channels)
+        teacher = load_teacher(name)
+        teacher.check_fits(**data.shape)
         return teacher
+
+    def _train_teacher(self, data: ForecastData) -> Teacher:
+        name = self.settings.teacher
+        overrides = dict(get_family(name).training_defaults)
+        if self.settings.teacher_epochs is not None:
+            overrides["num_train_epochs"] = self.settings.teacher_epochs
+        folder = self.folder / "teacher"
+        args = self._arguments_for(folder, overrides)
+        return train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
 
     def _student(self, data: ForecastData, teacher: Teacher, config: TimeDistillConfig) -> PreTrainedModel:
         def make_trainer(model: PreTrainedModel) -> TimeDistillTrainer:
-            return TimeDistillTrainer(model=model, args=self.args, teacher=teacher, **_datasets(data))
+            return TimeDistillTrainer(model=model, args=self.args, teacher=teacher, **data.for_trainer())
 
         return run_stage(
             "student", self.folder, lambda: TimeDistillForPrediction(config), make_trainer, self.args.seed
@@ -124,7 +136,7 @@ class Distillation:
         args = self._arguments_for(folder, overrides)
 
         def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
-            return ForecastTrainer(model=model, args=args, **_datasets(data))
+            return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
         return run_stage(name, folder, lambda: TimeDistillForPrediction(config), make_trainer, args.seed)
 
@@ -202,20 +214,23 @@ class Distillation:
             record.pop(name)
         return record
 
-    def _prepare_folder(self, record: dict) -> None:
+    def _check_folder(self, record: dict) -> None:
+        """Raise where the folder holds something else than an unfinished run of these settings."""
         folder = self.folder
-        if (folder / RESULTS).exists() and not self.settings.overwrite:
+        if self.settings.overwrite or not folder.is_dir():
+            return
+        if (folder / RESULTS).exists():
             raise InputError(f"{str(folder)!r} holds results already: name another --output_dir, or pass --overwrite")
-        if self.settings.overwrite and folder.is_dir():
-            _clear(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        fixed = {name: value for name, value in record.items() if name not in _MAY_CHANGE}
-        started = folder / SETTINGS
-        if started.exists():
-            _check_same(started, fixed)
+        if (folder / SETTINGS).exists():
+            _check_same(folder / SETTINGS, _fixed(record))
         elif any(folder.iterdir()):
             raise InputError(f"{str(folder)!r} is not empty and no run of this script: name another --output_dir")
-        write_json(started, fixed)
+
+    def _prepare_folder(self, record: dict) -> None:
+        if self.settings.overwrite and self.folder.is_dir():
+            _clear(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / SETTINGS, _fixed(record))
 
     def _wait(self) -> None:
         from accelerate import PartialState
@@ -243,8 +258,9 @@ _OWN_FILES = (
 )  # fmt: skip
 
 
-def _datasets(data: ForecastData) -> dict:
-    return {"train_dataset": data.train, "eval_dataset": data.validation, "processing_class": data.processor}
+def _fixed(record: dict) -> dict:
+    """What must be the same when a run is resumed."""
+    return {name: value for name, value in record.items() if name not in _MAY_CHANGE}
 
 
 def _clear(folder: Path) -> None:
@@ -256,8 +272,6 @@ def _clear(folder: Path) -> None:
 
 
 def _check_same(started: Path, fixed: dict) -> None:
-    import json
-
     before = json.loads(started.read_text(encoding="utf-8"))
     now = json.loads(json.dumps(fixed))
     for name in sorted(set(before) | set(now)):

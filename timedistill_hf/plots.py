@@ -8,7 +8,7 @@ import numpy as np
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 
 # Okabe and Ito's colours, told apart by the colour-blind; line styles tell them apart in grey

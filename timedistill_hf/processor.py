@@ -118,13 +118,13 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             )
         if values.shape[1] < self.context_length:
             raise InputError(
-                f"history of {values.shape[1]} steps: the model looks back {self.context_length}; give at least as many"
+                f"history of {values.shape[1]} steps: the model looks back {self.context_length}; give that many"
             )
         values = values[:, -self.context_length :]
         if torch.isinf(values).any():
             raise InputError("the history holds an infinite value: replace it, or pass NaN where it is missing")
         observed = ~torch.isnan(values)
-        past_values = torch.nan_to_num(self.standardize(values), nan=0.0)
+        past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
         if bool(observed.all()):
             return BatchFeature({"past_values": past_values})
         return BatchFeature({"past_values": past_values, "past_observed_mask": observed})
@@ -134,7 +134,9 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         import pandas as pd
 
         if self.freq is None:
-            raise InputError("the processor knows no frequency (the training data had no timestamps): set processor.freq")
+            raise InputError(
+                "the processor knows no frequency (the training data had no timestamps): set processor.freq"
+            )
         return pd.date_range(start=last, periods=self.prediction_length + 1, freq=self.freq)[1:]
 
     def _scaler(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,7 +21,10 @@ class _Parser(HfArgumentParser):
 
 
 def parse(
-    types: Sequence[type], arguments: Sequence[str] | None = None, recipe: Callable[[dict], dict] | None = None, **defaults
+    types: Sequence[type],
+    arguments: Sequence[str] | None = None,
+    recipe: Callable[[dict], dict] | None = None,
+    **defaults,
 ) -> tuple:
     """Instances of the settings dataclasses `types`.
 
@@ -44,7 +47,10 @@ def parse(
         chosen |= recipe(so_far)
     chosen |= from_file
     parser.set_defaults(**{name: _as_default(value) for name, value in chosen.items() if name in known})
-    return parser.parse_args_into_dataclasses(arguments)
+    *parsed, unknown = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no flag{_did_you_mean(unknown[0].lstrip('-').split('=')[0], known)}")
+    return tuple(parsed)
 
 
 def run_script(main: Callable[[], None]) -> None:
@@ -85,10 +91,13 @@ def _read_file(path: str | None, known: list[str]) -> dict:
         raise InputError(f"--config {path!r}: expected a mapping of flags to values, such as 'alpha: 2'")
     for name in content:
         if name not in known:
-            nearest = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise InputError(f"--config {path!r} sets {name!r}, which is no flag{hint}")
+            raise InputError(f"--config {path!r} sets {name!r}, which is no flag{_did_you_mean(str(name), known)}")
     return content
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else "; --help lists the flags"
 
 
 def _as_default(value: object) -> object:

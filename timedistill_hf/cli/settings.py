@@ -15,7 +15,9 @@ class DataSettings:
         default="synthetic",
         metadata={"help": "'synthetic' (generated), a benchmark such as etth1, a .csv or .parquet file, or a Hub id."},
     )
-    data_dir: str | None = field(default=None, metadata={"help": "Folder with benchmark files; else they come from the Hub."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with benchmark files; else they come from the Hub."}
+    )
     hub_config: str | None = field(default=None, metadata={"help": "Configuration name of a Hub data set."})
     context_length: int = field(default=720, metadata={"help": "Look-back in time steps."})
     prediction_length: int = field(default=96, metadata={"help": "Horizon in time steps."})
@@ -26,9 +28,15 @@ class DataSettings:
             "(2017-07-01,2017-11-01). Default: the benchmark's, or 0.7,0.1,0.2."
         },
     )
-    timestamp_column: str | None = field(default=None, metadata={"help": "Time column; found by type or name if not given."})
-    id_column: str | None = field(default=None, metadata={"help": "Column of series ids: the table is long (id, time, value)."})
-    target_columns: list[str] | None = field(default=None, metadata={"help": "Value columns; all others if not given."})
+    timestamp_column: str | None = field(
+        default=None, metadata={"help": "Time column; found by type or name if not given."}
+    )
+    id_column: str | None = field(
+        default=None, metadata={"help": "Column of series ids: the table is long (id, time, value)."}
+    )
+    target_columns: list[str] | None = field(
+        default=None, metadata={"help": "Value columns; all others if not given."}
+    )
     season: int | None = field(default=None, metadata={"help": "Steps of one season, for the naive control and MASE."})
     missing_value: float | None = field(default=None, metadata={"help": "Sentinel that means missing, such as -9999."})
 
@@ -63,7 +71,10 @@ class StudentSettings:
 
     architecture: str = field(
         default="two_branch",
-        metadata={"help": "Student: the paper's 'two_branch' MLP, 'mlp' or 'linear'.", "choices": ["two_branch", "mlp", "linear"]},
+        metadata={
+            "help": "Student: the paper's 'two_branch' MLP, 'mlp' or 'linear'.",
+            "choices": ["two_branch", "mlp", "linear"],
+        },
     )
     hidden_size: int = field(default=512, metadata={"help": "Width of the student's hidden layer."})
     moving_average: int = field(default=25, metadata={"help": "Odd kernel of the trend's moving average."})
@@ -80,24 +91,25 @@ class StudentSettings:
         },
     )
 
-    def config(self, data):
-        """The student's configuration for prepared data."""
+    def config(self, data, loss: str):
+        """The student's configuration for prepared data; `loss` is the one that fine-tuning will minimise."""
+        from huggingface_hub.errors import StrictDataclassError
+
         from ..student import TimeDistillConfig
 
         try:
             return TimeDistillConfig(
-                context_length=data.processor.context_length,
-                prediction_length=data.processor.prediction_length,
-                num_input_channels=data.num_input_channels,
+                **data.shape,
                 architecture=self.architecture,
                 hidden_size=self.hidden_size,
                 moving_average=self.moving_average,
                 normalization=self.normalization,
                 revin_affine=self.revin_affine,
                 hidden_norm=self.hidden_norm,
+                loss=loss,
             )
-        except ValueError as error:
-            raise InputError(str(error).splitlines()[-1].strip()) from error
+        except StrictDataclassError as error:
+            raise InputError(str(error).splitlines()[-1].strip().removeprefix("ValueError: ")) from error
 
 
 CONTROLS = ("student_no_kd", "linear", "seasonal_naive")
@@ -112,7 +124,8 @@ class DistillSettings:
         metadata={"help": "A family to train here (patchtst, itransformer), or a trained one: a folder or a Hub id."},
     )
     teacher_config: str | None = field(
-        default=None, metadata={"help": "Configuration fields of a teacher trained here, as JSON: '{\"d_model\": 32}'."}
+        default=None,
+        metadata={"help": "Configuration fields of a teacher trained here, as JSON: '{\"d_model\": 32}'."},
     )
     teacher_epochs: float | None = field(
         default=None, metadata={"help": "Epochs of a teacher trained here; its family's default if not given."}
@@ -123,7 +136,8 @@ class DistillSettings:
     )
     recipe: str = field(default="paper", metadata={"help": "Named defaults; 'paper' sets everything as published."})
     config: str | None = field(
-        default=None, metadata={"help": "YAML or JSON file of these flags; it overrides the recipe, flags override it."}
+        default=None,
+        metadata={"help": "YAML or JSON file of these flags; it overrides the recipe, flags override it."},
     )
     overwrite: bool = field(default=False, metadata={"help": "Replace the results that output_dir already holds."})
 
@@ -161,7 +175,9 @@ class EvaluateSettings:
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
     batch_size: int = field(default=64, metadata={"help": "Windows per forward pass."})
-    output: str | None = field(default=None, metadata={"help": "JSON file for the results; printed only if not given."})
+    output: str | None = field(
+        default=None, metadata={"help": "JSON file for the results; printed only if not given."}
+    )
     config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
     overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
 
@@ -181,5 +197,5 @@ def parse_json_object(name: str, text: str | None) -> dict:
     except json.JSONDecodeError as error:
         raise InputError(f"{name}={text!r} is no JSON: {error}") from error
     if not isinstance(value, dict):
-        raise InputError(f"{name}={text!r}: expected a JSON object such as {{\"d_model\": 32}}")
+        raise InputError(f'{name}={text!r}: expected a JSON object such as {{"d_model": 32}}')
     return value

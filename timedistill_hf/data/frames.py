@@ -1,6 +1,7 @@
 """From a table to a [`Series`]: which column is time, which are values, wide or long, regular or not."""
 
 import logging
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -180,9 +181,11 @@ def _frequency(index: pd.DatetimeIndex) -> str | None:
     """The pandas alias of the grid that all timestamps lie on: the usual step, or a calendar frequency."""
     if len(index) < 3:
         return None
-    inferred = pd.infer_freq(index)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas 4 will give the offset instead of its alias; both are read below
+        inferred = pd.infer_freq(index)
     if inferred is not None:
-        return inferred
+        return pd.tseries.frequencies.to_offset(inferred).freqstr
     steps = pd.Series(index[1:] - index[:-1])
     step = steps.mode().iloc[0]
     if step <= pd.Timedelta(0) or (steps == step).mean() < 0.5:

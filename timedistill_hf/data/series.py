@@ -35,7 +35,9 @@ class Series:
 
     def __post_init__(self):
         if self.values.ndim != 2 or self.values.shape[1] != len(self.columns):
-            raise ValueError(f"values {tuple(self.values.shape)} and {len(self.columns)} columns: expected [T, C] and C")
+            raise ValueError(
+                f"values {tuple(self.values.shape)} and {len(self.columns)} columns: expected [T, C] and C"
+            )
         if torch.isinf(self.values).any():
             channel = self.columns[int(torch.isinf(self.values).any(dim=0).nonzero()[0])]
             raise InputError(f"column {channel!r} holds an infinite value: replace it, or leave it empty as missing")

@@ -75,6 +75,8 @@ def load_series(
     )
     if benchmark is not None:
         series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note)
+    elif Path(name).is_file():
+        series = replace(series, name=Path(name).stem)
     if missing_value is not None:
         series = series.with_missing(missing_value)
     if series.season == 1:
@@ -92,7 +94,9 @@ def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None) -> "pd.Da
     if data_dir is not None:
         folder = Path(data_dir)
         if not folder.is_dir():
-            raise InputError(f"data_dir={str(folder)!r} is no folder: give the one that holds {benchmark.name}.parquet")
+            raise InputError(
+                f"data_dir={str(folder)!r} is no folder: give the one that holds {benchmark.name}.parquet"
+            )
         wanted = {benchmark.name, (benchmark.hub_config or benchmark.name).lower()}
         for path in sorted(folder.rglob("*")):
             if path.suffix in _BUILDERS and path.stem.lower() in wanted:

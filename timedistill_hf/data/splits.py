@@ -40,16 +40,20 @@ class SplitSpec:
         else:
             counts = self.rows
         if sum(counts) > num_rows:
-            raise InputError(f"split {counts} needs {sum(counts)} rows, the series has {num_rows}: give smaller counts")
+            raise InputError(
+                f"split {counts} needs {sum(counts)} rows, the series has {num_rows}: give smaller counts"
+            )
         first, second = counts[0], counts[0] + counts[1]
         return Split((0, first), (first, second), (second, second + counts[2]))
 
     def _by_date(self, num_rows: int, timestamps: np.ndarray | None) -> Split:
         if timestamps is None:
-            raise InputError(f"split by date {self.dates} needs timestamps, the series has none: split by rows or ratio")
+            raise InputError(
+                f"split by date {self.dates} needs timestamps, the series has none: split by rows or ratio"
+            )
         boundaries = np.array(self.dates, dtype="datetime64[ns]")
         positions = [int(position) for position in np.searchsorted(timestamps, boundaries)]
-        first, second, end = (positions + [num_rows])[:3]
+        first, second, end = [*positions, num_rows][:3]
         if not 0 < first < second < end:
             raise InputError(
                 f"split by date {self.dates} leaves train, validation or test empty: the series runs from "

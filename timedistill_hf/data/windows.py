@@ -79,6 +79,23 @@ class ForecastData:
     def num_input_channels(self) -> int:
         return self.series.num_channels
 
+    @property
+    def shape(self) -> dict[str, int]:
+        """`context_length`, `prediction_length` and `num_input_channels`, as configurations name them."""
+        return {
+            "context_length": self.processor.context_length,
+            "prediction_length": self.processor.prediction_length,
+            "num_input_channels": self.num_input_channels,
+        }
+
+    def for_trainer(self) -> dict:
+        """The arguments that every Trainer takes from here: train and validation windows, and the processor."""
+        return {
+            "train_dataset": self.train,
+            "eval_dataset": self.validation,
+            "processing_class": self.processor,
+        }
+
 
 def make_windows(
     series: Series,

@@ -15,7 +15,16 @@ _TITLES = {
     "linear": "one linear layer",
     "seasonal_naive": "seasonal naive",
 }
-_PACKAGES = ("timedistill_hf", "torch", "transformers", "datasets", "accelerate", "huggingface_hub", "evaluate", "numpy")
+_PACKAGES = (
+    "timedistill_hf",
+    "torch",
+    "transformers",
+    "datasets",
+    "accelerate",
+    "huggingface_hub",
+    "evaluate",
+    "numpy",
+)
 
 
 def versions() -> dict[str, str]:

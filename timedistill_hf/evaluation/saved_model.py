@@ -3,8 +3,6 @@
 import dataclasses
 
 from ..cli.settings import DataSettings, EvaluateSettings
-from ..data import load_series, make_windows, parse_split
-from ..data.sources import default_split
 from ..errors import InputError
 from ..files import write_json
 from ..processor import TimeDistillProcessor

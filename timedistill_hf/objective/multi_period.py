@@ -46,7 +46,9 @@ def multi_period_loss(
         ValueError: the shapes differ, or the reduction is neither of the two.
     """
     if student.shape != teacher.shape:
-        raise ValueError(f"student has shape {tuple(student.shape)}, teacher {tuple(teacher.shape)}: expected the same")
+        raise ValueError(
+            f"student has shape {tuple(student.shape)}, teacher {tuple(teacher.shape)}: expected the same"
+        )
     if reduction not in KL_REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}: expected one of {KL_REDUCTIONS}")
     student_log = period_log_distribution(student, temperature, dim)

@@ -20,7 +20,9 @@ def multi_scale_loss(student: torch.Tensor, teacher: torch.Tensor, num_scales: i
         ValueError: the shapes differ, or the axis is shorter than 2**M.
     """
     if student.shape != teacher.shape:
-        raise ValueError(f"student has shape {tuple(student.shape)}, teacher {tuple(teacher.shape)}: expected the same")
+        raise ValueError(
+            f"student has shape {tuple(student.shape)}, teacher {tuple(teacher.shape)}: expected the same"
+        )
     if num_scales < 0:
         raise ValueError(f"num_scales={num_scales}: expected 0 or more")
     length = student.shape[dim]

@@ -1,7 +1,7 @@
 """What maps a centred window to its forecast: the two-branch MLP of the paper, the plain MLP, one linear layer.
 
-Every backbone takes `[B, C, L]` and returns the forecast `[B, C, S]` and the feature `[B, C, D]` (`None` where there is
-no hidden layer). The weights are shared by all channels.
+Every backbone takes `[B, C, L]` and returns the forecast `[B, C, S]` and the feature `[B, C, D]` (`None` where there
+is no hidden layer). The weights are shared by all channels.
 """
 
 import torch
@@ -51,12 +51,16 @@ class TwoBranchBackbone(nn.Module):
         return seasonal_forecast + trend_forecast, seasonal_feature + trend_feature
 
 
+class ZeroLinear(nn.Linear):
+    """A linear map that starts at zero: random weights on directions in which windows hardly vary stay for good."""
+
+
 class LinearBackbone(nn.Module):
-    """One linear map L -> S: the control that every claim must pass."""
+    """One linear map L -> S, the control that every claim must pass; untrained it forecasts the window's mean."""
 
     def __init__(self, config):
         super().__init__()
-        self.projection = nn.Linear(config.context_length, config.prediction_length)
+        self.projection = ZeroLinear(config.context_length, config.prediction_length)
 
     def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, None]:
         return self.projection(values), None

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .backbones_timedistill import BACKBONES
+from .backbones_timedistill import BACKBONES, ZeroLinear
 from .configuration_timedistill import TimeDistillConfig
 from .normalization_timedistill import WindowNormalization, fill_missing
 
@@ -57,12 +57,16 @@ class TimeDistillPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     main_input_name = "past_values"
     input_modalities = ("time",)
+    accepts_loss_kwargs = False
     _no_split_modules = ["MLPBranch"]
 
     @torch.no_grad()
     def _init_weights(self, module):
-        """torch's own initialisation of linear layers, which the published student uses."""
-        if isinstance(module, nn.Linear):
+        """torch's own initialisation of linear layers, which the published student uses; zeros where asked for."""
+        if isinstance(module, ZeroLinear):
+            init.zeros_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             init.uniform_(module.weight, -bound, bound)
             init.uniform_(module.bias, -bound, bound)

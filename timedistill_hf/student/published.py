@@ -1,4 +1,4 @@
-"""Weights of the authors' published implementation (github.com/LingFengGold/TimeDistill) as a student of this package."""
+"""Weights of the published implementation (github.com/LingFengGold/TimeDistill) as a student of this package."""
 
 import torch
 

@@ -55,4 +55,12 @@ def teacher_family_name(name_or_path: str) -> str | None:
         return None
 
 
-__all__ = ["FAMILIES", "Teacher", "TeacherFamily", "TeacherSignal", "get_family", "load_teacher", "teacher_family_name"]
+__all__ = [
+    "FAMILIES",
+    "Teacher",
+    "TeacherFamily",
+    "TeacherSignal",
+    "get_family",
+    "load_teacher",
+    "teacher_family_name",
+]

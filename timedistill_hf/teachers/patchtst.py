@@ -57,9 +57,7 @@ class PatchTSTFamily:
         if model.distribution_output is None:
             forecast = head_output * encoded.scale + encoded.loc
         else:
-            forecast = model.distribution_output.distribution(
-                head_output, loc=encoded.loc, scale=encoded.scale
-            ).mean
+            forecast = model.distribution_output.distribution(head_output, loc=encoded.loc, scale=encoded.scale).mean
         return TeacherSignal(forecast, encoded.last_hidden_state.flatten(start_dim=2))
 
     def channels(self, config: PatchTSTConfig) -> int | None:

@@ -51,8 +51,9 @@ class Teacher(nn.Module):
 
     def __init__(self, model: PreTrainedModel, family: TeacherFamily):
         super().__init__()
-        self.model = model.requires_grad_(False).eval()
+        self.model = model.requires_grad_(False)
         self.family = family
+        self.eval()
 
     @property
     def config(self) -> PreTrainedConfig:

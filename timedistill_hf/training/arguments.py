@@ -18,10 +18,12 @@ class ForecastTrainingArguments(TrainingArguments):
     """
 
     loss: str = field(
-        default="mse", metadata={"help": "Supervised error that is minimised: 'mse' or 'mae'.", "choices": ["mse", "mae"]}
+        default="mse",
+        metadata={"help": "Supervised error that is minimised: 'mse' or 'mae'.", "choices": ["mse", "mae"]},
     )
     early_stopping_patience: int = field(
-        default=5, metadata={"help": "Stop after this many evaluations without a better validation MSE; 0 never stops."}
+        default=5,
+        metadata={"help": "Stop after this many evaluations without a better validation MSE; 0 never stops."},
     )
     lr_epoch_decay: float | None = field(
         default=None,
@@ -55,7 +57,8 @@ class ForecastTrainingArguments(TrainingArguments):
         default=True, metadata={"help": "On resume, restore the callbacks' state: early stopping keeps its patience."}
     )
     ddp_find_unused_parameters: bool | None = field(
-        default=False, metadata={"help": "Must be off: the regressor's gradients are made outside the student's forward."}
+        default=False,
+        metadata={"help": "Must be off: the regressor's gradients are made outside the student's forward."},
     )
     use_cpu: bool = field(
         default_factory=lambda: not torch.accelerator.is_available(),
@@ -80,8 +83,8 @@ class ForecastTrainingArguments(TrainingArguments):
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched != self.world_size:
             raise InputError(
-                f"{launched} processes were launched but training sees {self.world_size}: they would train apart; on a "
-                "CPU pass --use_cpu and launch with torchrun or accelerate launch --multi_gpu"
+                f"{launched} processes were launched but training sees {self.world_size}: they would train apart; "
+                "on a CPU pass --use_cpu and launch with torchrun or accelerate launch --multi_gpu"
             )
 
 
@@ -89,7 +92,9 @@ class ForecastTrainingArguments(TrainingArguments):
 class TimeDistillTrainingArguments(ForecastTrainingArguments):
     """Arguments of [`TimeDistillTrainer`]: those of [`ForecastTrainingArguments`] and the objective's."""
 
-    alpha: float = field(default=1.0, metadata={"help": "Weight of the teacher's forecast (multi-scale, multi-period)."})
+    alpha: float = field(
+        default=1.0, metadata={"help": "Weight of the teacher's forecast (multi-scale, multi-period)."}
+    )
     beta: float = field(default=1.0, metadata={"help": "Weight of the teacher's feature (multi-scale, multi-period)."})
     num_scales: int = field(default=3, metadata={"help": "How often the series is halved in the multi-scale terms."})
     temperature: float = field(default=0.5, metadata={"help": "Temperature of the period distributions."})
@@ -118,3 +123,14 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
             kl_reduction=self.kl_reduction,
             loss=self.loss,
         )
+
+    def check_lengths(self, prediction_length: int, hidden_size: int | None) -> None:
+        """Raise where the horizon, or the feature's width if there is one, is too short for the pyramid of scales."""
+        lengths = {"prediction_length": prediction_length if self.alpha else None}
+        lengths["hidden_size"] = hidden_size if self.beta else None
+        for name, length in lengths.items():
+            if length is not None and length < 2**self.num_scales:
+                raise InputError(
+                    f"{name}={length} is too short for num_scales={self.num_scales}, which needs "
+                    f"{2**self.num_scales}: pass --num_scales {length.bit_length() - 1} or less"
+                )

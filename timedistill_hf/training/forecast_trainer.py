@@ -72,9 +72,7 @@ class ForecastTrainer(Trainer):
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
-        sums = window_errors(
-            outputs.prediction_outputs, inputs["future_values"], inputs.get("future_observed_mask")
-        )
+        sums = window_errors(outputs.prediction_outputs, inputs["future_values"], inputs.get("future_observed_mask"))
         return loss.detach(), sums, sums[:, -1]
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
@@ -93,7 +91,7 @@ class ForecastTrainer(Trainer):
         return self.lr_scheduler
 
     def _save(self, output_dir: str | None = None, state_dict=None):
-        """As the stock one, but the arguments are written as JSON: what is saved may be published, a pickle may not."""
+        """As the stock one, but the arguments are written as JSON: what is saved may be published, a pickle not."""
         super()._save(output_dir, state_dict)
         folder = output_dir if output_dir is not None else self.args.output_dir
         pickled = os.path.join(folder, TRAINING_ARGS_NAME)

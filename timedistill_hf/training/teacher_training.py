@@ -3,14 +3,15 @@
 import shutil
 from pathlib import Path
 
-from transformers import PreTrainedModel
+from huggingface_hub.errors import StrictDataclassError
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..cli.settings import DataSettings, TeacherSettings
 from ..data.windows import ForecastData
 from ..errors import InputError
 from ..evaluation.evaluate_model import evaluate_model
 from ..files import write_json
-from ..teachers import Teacher, get_family
+from ..teachers import Teacher, TeacherFamily, get_family
 from .arguments import ForecastTrainingArguments
 from .forecast_trainer import ForecastTrainer
 from .stages import WEIGHTS, run_stage
@@ -39,21 +40,13 @@ def train_teacher(
     """
     family = get_family(family_name)
     if args is None:
-        args = ForecastTrainingArguments(
-            output_dir=str(output_dir), **(family.training_defaults | training_overrides)
-        )
+        args = ForecastTrainingArguments(output_dir=str(output_dir), **(family.training_defaults | training_overrides))
 
     def build() -> PreTrainedModel:
-        return family.model_class(_family_config(family, data, config or {}))
+        return family.model_class(build_config(family, data, config or {}))
 
     def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
-        return ForecastTrainer(
-            model=model,
-            args=args,
-            train_dataset=data.train,
-            eval_dataset=data.validation,
-            processing_class=data.processor,
-        )
+        return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
     return Teacher(run_stage(f"teacher {family_name}", output_dir, build, make_trainer, args.seed), family)
 
@@ -69,7 +62,9 @@ def train_and_score_teacher(
     folder = Path(args.output_dir)
     if (folder / WEIGHTS).exists():
         if not settings.overwrite:
-            raise InputError(f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite")
+            raise InputError(
+                f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite"
+            )
         if args.should_save:
             shutil.rmtree(folder)
     data = data_settings.load()
@@ -81,13 +76,14 @@ def train_and_score_teacher(
     return score
 
 
-def _family_config(family, data: ForecastData, overrides: dict):
-    lengths = (data.processor.context_length, data.processor.prediction_length)
-    known = family.config(*lengths, data.num_input_channels).to_dict()
+def build_config(family: TeacherFamily, data: ForecastData, overrides: dict) -> PreTrainedConfig:
+    """The family's configuration for these data, some fields changed; an [`InputError`] names what does not fit."""
+    known = family.config(**data.shape).to_dict()
     unknown = sorted(set(overrides) - set(known))
     if unknown:
         raise InputError(f"{family.model_type} has no configuration field {unknown[0]!r}: it has {sorted(known)}")
     try:
-        return family.config(*lengths, data.num_input_channels, **overrides)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"configuration of the teacher {family.model_type}: {error}") from error
+        return family.config(**data.shape, **overrides)
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"configuration of the teacher {family.model_type}: {reason}") from error

@@ -53,7 +53,6 @@ class TimeDistillTrainer(ForecastTrainer):
         self._term_sums: dict[str, torch.Tensor] = defaultdict(float)
         self._term_steps = 0
         self.regressor: nn.Module | None = None
-        self._check_scales()
         self._probe(teacher)
         self.teacher = self.accelerator.prepare_model(teacher.to(self.args.device), evaluation_mode=True)
 
@@ -97,16 +96,6 @@ class TimeDistillTrainer(ForecastTrainer):
             self._term_steps = 0
         super().log(logs, start_time)
 
-    def _check_scales(self) -> None:
-        """Stop before training where the horizon, or the feature's width, is too short for the pyramid of scales."""
-        config = self.model.config
-        needed = 2**self.objective.num_scales
-        if self.objective.alpha and config.prediction_length < needed:
-            raise InputError(
-                f"prediction_length={config.prediction_length} is too short for num_scales={self.objective.num_scales}, "
-                f"which needs {needed} steps: pass --num_scales {max(0, config.prediction_length.bit_length() - 1)}"
-            )
-
     def _probe(self, teacher: Teacher) -> None:
         """Run one training window through both sides: shapes must agree, and features tell the regressor's size."""
         item = {name: value.unsqueeze(0) for name, value in self.train_dataset[0].items()}
@@ -122,27 +111,25 @@ class TimeDistillTrainer(ForecastTrainer):
                 f"the teacher forecasts {tuple(signal.prediction_outputs.shape[1:])}, the truth is "
                 f"{tuple(targets['future_values'].shape[1:])} (steps, channels): train or choose another teacher"
             )
-        if not self.objective.beta:
-            return
-        if signal.feature is None or not self._student_has_feature(inputs):
+        horizon = targets["future_values"].shape[1]
+        feature = self._student_feature(inputs) if self.objective.beta else None
+        if self.objective.beta and (feature is None or signal.feature is None):
             side = "teacher" if signal.feature is None else "student"
             logger.warning("The %s has no feature: the feature terms (beta) are off.", side)
+        if feature is None or signal.feature is None:
+            self.args.check_lengths(horizon, None)
             return
-        if self.model.config.hidden_size < 2**self.objective.num_scales:
-            raise InputError(
-                f"hidden_size={self.model.config.hidden_size} is too small for num_scales={self.objective.num_scales}: "
-                "widen the student, or pass a smaller --num_scales"
-            )
-        self.regressor = build_regressor(signal.feature.shape[-1], self.model.config.hidden_size)
-        logger.info("Regressor %d -> %d", signal.feature.shape[-1], self.model.config.hidden_size)
+        self.args.check_lengths(horizon, feature.shape[-1])
+        self.regressor = build_regressor(signal.feature.shape[-1], feature.shape[-1])
+        logger.info("Regressor of the teacher's feature: %d -> %d", signal.feature.shape[-1], feature.shape[-1])
 
-    def _student_has_feature(self, inputs: dict) -> bool:
+    def _student_feature(self, inputs: dict) -> torch.Tensor | None:
         was_training = self.model.training
         device = self.model.device
         with torch.no_grad():
             outputs = self.model.eval()(**{name: value.to(device) for name, value in inputs.items()})
         self.model.train(was_training)
-        return outputs.get("feature") is not None
+        return outputs.get("feature")
 
     def _attach_regressor(self) -> None:
         if self.regressor is None:

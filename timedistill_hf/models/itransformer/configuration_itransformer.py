@@ -13,15 +13,14 @@ class ITransformerConfig(PreTrainedConfig):
     Args:
         context_length (`int`): look-back L, in time steps.
         prediction_length (`int`): horizon S, in time steps.
-        num_input_channels (`int`, *optional*): channels C it was trained on, for information: no parameter depends on
-            it, so the model runs on any number.
+        num_input_channels (`int`, *optional*): channels C of its training; the model runs on any number.
         d_model (`int`): width of a variate token.
         num_hidden_layers (`int`): encoder layers.
         num_attention_heads (`int`): heads; must divide `d_model`.
         ffn_dim (`int`): inner width of the feed-forward network.
         dropout (`float`): dropout of embedding, attention and feed-forward network.
         activation_function (`str`): `"gelu"` or `"relu"`.
-        scaling (`str`, *optional*): `"std"` normalises each window by its mean and standard deviation; `None` does not.
+        scaling (`str`, *optional*): `"std"` normalises each window by its mean and standard deviation, `None` none.
         loss (`str`): loss that `forward` returns when given `future_values`: `"mse"` or `"mae"`.
     """
 
@@ -46,7 +45,9 @@ class ITransformerConfig(PreTrainedConfig):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a positive number")
         if self.d_model % self.num_attention_heads:
-            raise ValueError(f"d_model={self.d_model} is not divisible by num_attention_heads={self.num_attention_heads}")
+            raise ValueError(
+                f"d_model={self.d_model} is not divisible by num_attention_heads={self.num_attention_heads}"
+            )
 
 
 __all__ = ["ITransformerConfig"]

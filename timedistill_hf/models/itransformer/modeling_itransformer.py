@@ -79,6 +79,7 @@ class ITransformerForPrediction(PreTrainedModel):
     base_model_prefix = "model"
     main_input_name = "past_values"
     input_modalities = ("time",)
+    accepts_loss_kwargs = False
     _no_split_modules = ["ITransformerLayer"]
 
     def __init__(self, config: ITransformerConfig):

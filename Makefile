@@ -1,0 +1,37 @@
+# On a machine with Python 3.11+ and make: `make demo`, `make test`. Both set up .venv first and can be run again.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LAUNCH := $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no
+
+.PHONY: setup demo test test-slow lint format clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: setup.py constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: setup
+	$(LAUNCH) scripts/distill.py --dataset synthetic --teacher itransformer --teacher_epochs 6 \
+		--context_length 336 --prediction_length 96 --hidden_size 128 --num_train_epochs 15 \
+		--output_dir runs/demo --overwrite
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info .pytest_cache .ruff_cache .hypothesis

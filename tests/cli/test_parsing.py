@@ -1,0 +1,131 @@
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+from timedistill_hf.cli.parsing import parse, run_script
+from timedistill_hf.cli.settings import (
+    DataSettings,
+    DistillSettings,
+    EvaluateSettings,
+    StudentSettings,
+    TeacherSettings,
+)
+from timedistill_hf.errors import InputError
+from timedistill_hf.teachers import get_family
+from timedistill_hf.training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+from timedistill_hf.training.recipes import recipe_defaults
+
+
+@dataclass
+class Settings:
+    alpha: float = field(default=1.0)
+    names: list[str] = field(default_factory=list)
+    recipe: str = field(default="none")
+    config: str | None = field(default=None)
+    flag: bool = field(default=False)
+
+
+def recipe(known):
+    assert known.get("recipe", "none") in ("none", "two")
+    return {"alpha": 2.0 if known.get("recipe") == "two" else 5.0, "names": ["r"]}
+
+
+def test_recipe_then_file_then_flags(tmp_path):
+    file = tmp_path / "x.yaml"
+    assert parse((Settings,), [], recipe)[0].alpha == 5.0
+    assert parse((Settings,), ["--recipe", "two"], recipe)[0].alpha == 2.0
+    file.write_text("recipe: two\nnames: [a, b]\nflag: true\n")
+    settings = parse((Settings,), ["--config", str(file)], recipe)[0]
+    assert (settings.alpha, settings.names, settings.flag) == (2.0, ["a", "b"], True)
+    file.write_text("alpha: 3\n")
+    assert parse((Settings,), ["--config", str(file)], recipe)[0].alpha == 3.0
+    assert parse((Settings,), ["--config", str(file), "--alpha", "4"], recipe)[0].alpha == 4.0
+    (tmp_path / "x.json").write_text(json.dumps({"alpha": 6}))
+    assert parse((Settings,), [f"--config={tmp_path / 'x.json'}"], recipe)[0].alpha == 6.0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("alhpa: 3", "sets 'alhpa', which is no flag; did you mean 'alpha'"),
+        ("- 1", "expected a mapping"),
+        ("a: [", "is no YAML"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, content, message):
+    file = tmp_path / "x.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError, match=message):
+        parse((Settings,), ["--config", str(file)])
+    with pytest.raises(InputError, match="is no file"):
+        parse((Settings,), ["--config", str(tmp_path / "none.yaml")])
+
+
+@pytest.mark.parametrize("arguments", [["--alpha", "high"], ["--alhpa", "1"], ["--config"]])
+def test_bad_flags_end_on_one_line_with_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_script(lambda: parse((Settings,), arguments))
+    assert caught.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_input_errors_become_one_line_with_code_2(capsys):
+    def main():
+        raise InputError("a value\n  over lines")
+
+    with pytest.raises(SystemExit) as caught:
+        run_script(main)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "error: a value over lines\n"
+
+
+def test_recipe_paper_sets_everything_as_published(tmp_path):
+    types = (DataSettings, StudentSettings, DistillSettings, TimeDistillTrainingArguments)
+
+    def paper(known):
+        return recipe_defaults("paper", known["dataset"], known["teacher"])
+
+    def read(dataset, teacher):
+        flags = ["--dataset", dataset, "--teacher", teacher, "--output_dir", str(tmp_path)]
+        return parse(types, flags, paper)
+
+    data, student, _, args = read("etth1", "itransformer")
+    assert (data.context_length, data.prediction_length) == (720, 96)
+    assert (student.architecture, student.hidden_size, student.moving_average) == ("two_branch", 512, 25)
+    assert (student.normalization, student.hidden_norm) == ("mean", "batchnorm")
+    assert (args.alpha, args.beta, args.num_scales, args.temperature) == (2, 2, 3, 0.5)
+    assert (args.kl_reduction, args.loss) == ("element", "mse")
+    assert (args.learning_rate, args.lr_epoch_decay, args.lr_constant_epochs) == (0.01, 0.5, 2)
+    assert (args.weight_decay, args.max_grad_norm, args.early_stopping_patience) == (0, 0, 5)
+    assert (args.per_device_train_batch_size, args.num_train_epochs) == (32, 100)
+    assert read("etth2", "itransformer")[3].beta == 0.5
+    assert (read("ettm1", "patchtst")[3].alpha, read("etth1", "patchtst")[3].alpha) == (1, 1)
+    _, student, _, args = read("traffic_sub6", "itransformer")
+    assert (student.hidden_size, student.normalization) == (1024, "revin")
+    assert (args.per_device_train_batch_size, args.num_train_epochs, args.alpha) == (8, 10, 0.5)
+    with pytest.raises(InputError, match="recipe='best'"):
+        recipe_defaults("best", "etth1", None)
+
+
+def test_family_defaults_are_flags_of_the_teacher_script(tmp_path):
+    types = (DataSettings, TeacherSettings, ForecastTrainingArguments)
+    for name in ("patchtst", "itransformer"):
+        args = parse(types, ["--teacher", name, "--output_dir", str(tmp_path)], lambda _: get_family(name).training_defaults)[2]  # noqa: B023, E501  # fmt: skip
+        for field_name, value in get_family(name).training_defaults.items():
+            assert getattr(args, field_name) == value, field_name
+
+
+def test_settings_check_themselves(tmp_path):
+    assert DistillSettings(controls=["none"]).controls == []
+    with pytest.raises(InputError, match="controls: 'lin'"):
+        DistillSettings(controls=["lin"])
+    with pytest.raises(InputError, match="is no JSON"):
+        DistillSettings(teacher_config="{d_model: 3}").teacher_fields()
+    with pytest.raises(InputError, match="expected a JSON object"):
+        TeacherSettings(teacher_config="[1]").teacher_fields()
+    with pytest.raises(InputError, match="--model is missing"):
+        EvaluateSettings()
+    (tmp_path / "r.json").write_text("{}")
+    with pytest.raises(InputError, match="exists: name another --output"):
+        EvaluateSettings(model="x", output=str(tmp_path / "r.json"))

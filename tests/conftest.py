@@ -1,0 +1,90 @@
+"""Tiny data and models, built from configurations; nothing here reaches the network."""
+
+import os
+import tempfile
+
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("HF_HOME", tempfile.mkdtemp(prefix="timedistill-tests-"))
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from transformers import PatchTSTConfig, PatchTSTForPrediction, set_seed
+
+from timedistill_hf import ITransformerConfig, ITransformerForPrediction, TimeDistillConfig, TimeDistillForPrediction
+from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
+from timedistill_hf.teachers import Teacher, get_family
+
+
+CONTEXT, HORIZON, CHANNELS, WIDTH = 48, 16, 3, 16
+DATA_DIR = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+needs_real_data = pytest.mark.skipif(not DATA_DIR.is_dir(), reason=f"no real data: {DATA_DIR} is absent")
+
+torch.set_num_threads(1)
+transformers.utils.logging.disable_progress_bar()
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    set_seed(0)
+
+
+@pytest.fixture(scope="session")
+def data():
+    """400 hours of 3 generated channels: 177 train, 65 validation and 65 test windows."""
+    return make_windows(synthetic_series(400, CHANNELS), CONTEXT, HORIZON, SplitSpec(rows=(240, 80, 80)))
+
+
+@pytest.fixture
+def student_config():
+    return TimeDistillConfig(
+        context_length=CONTEXT, prediction_length=HORIZON, num_input_channels=CHANNELS, hidden_size=WIDTH
+    )
+
+
+@pytest.fixture
+def student(student_config):
+    return TimeDistillForPrediction(student_config)
+
+
+def tiny_teacher(name: str) -> Teacher:
+    """An untrained teacher of that family, deterministic."""
+    set_seed(1)
+    if name == "patchtst":
+        model = PatchTSTForPrediction(
+            PatchTSTConfig(
+                context_length=CONTEXT,
+                prediction_length=HORIZON,
+                num_input_channels=CHANNELS,
+                patch_length=8,
+                patch_stride=8,
+                d_model=8,
+                num_attention_heads=2,
+                num_hidden_layers=1,
+                ffn_dim=16,
+                pooling_type=None,
+            )
+        )
+    else:
+        model = ITransformerForPrediction(
+            ITransformerConfig(
+                context_length=CONTEXT,
+                prediction_length=HORIZON,
+                num_input_channels=CHANNELS,
+                d_model=8,
+                num_attention_heads=2,
+                num_hidden_layers=1,
+                ffn_dim=16,
+            )
+        )
+    return Teacher(model, get_family(name))
+
+
+@pytest.fixture
+def teacher():
+    return tiny_teacher("itransformer")

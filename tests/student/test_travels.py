@@ -1,0 +1,55 @@
+"""A saved student in another process: with the package, and without it as remote code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
+from timedistill_hf.student import modeling_timedistill
+
+
+LOAD = """
+import sys, torch
+{before}
+from transformers import AutoModelForTimeSeriesPrediction
+model = AutoModelForTimeSeriesPrediction.from_pretrained(sys.argv[1], trust_remote_code={trust}).eval()
+x = torch.load(sys.argv[2], weights_only=True)
+torch.save(model(past_values=x).prediction_outputs.detach(), sys.argv[3])
+assert ("timedistill_hf" in sys.modules) is {package}, sorted(sys.modules)
+"""
+HIDE = """
+import importlib.abc
+class Hide(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "timedistill_hf":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Hide())
+"""
+
+
+@pytest.mark.parametrize("package", [True, False])
+def test_a_fresh_process_gives_identical_outputs(tmp_path, package):
+    model = TimeDistillForPrediction(
+        TimeDistillConfig(context_length=48, prediction_length=16, num_input_channels=3, hidden_size=8)
+    ).eval()
+    model.save_pretrained(tmp_path / "student")
+    x = torch.randn(4, 48, 3)
+    torch.save(x, tmp_path / "x.pt")
+    code = LOAD.format(before="import timedistill_hf" if package else HIDE, trust=not package, package=package)
+    # isolated (-I): neither the working directory nor PYTHONPATH can lend the package
+    command = [sys.executable, "-I", "-c", code, "student", "x.pt", "y.pt"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = torch.load(tmp_path / "y.pt", weights_only=True)
+    assert torch.equal(outputs, model(past_values=x).prediction_outputs)
+
+
+def test_the_folder_imports_only_torch_and_transformers():
+    for path in Path(modeling_timedistill.__file__).parent.glob("*_timedistill.py"):
+        for line in path.read_text().splitlines():
+            if line.startswith(("import ", "from ")):
+                root = line.split()[1].split(".")[0]
+                assert root in {"", "math", "dataclasses", "typing", "torch", "transformers", "huggingface_hub"}, line

@@ -1,0 +1,203 @@
+"""The scripts as a user runs them, on a small CSV."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from timedistill_hf import Forecaster
+from timedistill_hf.data import synthetic_series
+from timedistill_hf.data.sources import load_series
+
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+TINY = ["--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true", "--report_to", "none"]
+TINY_TEACHER = ["--teacher_config", '{"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "ffn_dim": 16}']
+
+
+def run(monkeypatch, script: str, *arguments) -> None:
+    path = str(SCRIPTS / script)
+    monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
+    runpy.run_path(path, run_name="__main__")
+
+
+def fails(monkeypatch, capsys, script: str, *arguments) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, script, *arguments)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert caught.value.code == 2, lines
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    series = synthetic_series(500, 3)
+    frame = pd.DataFrame(series.values.numpy(), columns=series.columns)
+    frame.insert(0, "date", series.timestamps)
+    path = tmp_path_factory.mktemp("csv") / "mine.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(csv, tmp_path_factory):
+    """A finished distillation, run as a command in its own process."""
+    folder = tmp_path_factory.mktemp("runs") / "student"
+    command = [
+        sys.executable, SCRIPTS / "distill.py", "--dataset", csv, "--output_dir", folder, "--hidden_size", "16",
+        "--num_train_epochs", "3", "--teacher_epochs", "2", *TINY, *TINY_TEACHER,
+    ]  # fmt: skip
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done.stdout
+
+
+def test_distill_writes_results_as_promised(finished, csv):
+    folder, printed = finished
+    results = json.loads((folder / "results.json").read_text())
+    assert set(results["models"]) == {"student", "student_no_kd", "teacher", "linear", "seasonal_naive"}
+    for scores in results["models"].values():
+        assert {"mse", "mae", "parameters", "milliseconds"} <= set(scores)
+        assert {"mae", "rmse", "smape", "mase", "season"} == set(scores["units"])
+    assert results["settings"]["seed"] == 42
+    assert results["settings"]["dataset"] == str(csv)
+    assert results["hardware"]["threads"] >= 1
+    assert results["versions"]["transformers"] != "not installed"
+    assert results["data"]["name"] == "mine"
+    assert results["data"]["fingerprint"] == load_series(csv).fingerprint()
+    assert "test MSE (standardised)" in printed
+    for name in ("config.json", "model.safetensors", "preprocessor_config.json", "README.md", "forecast.png"):
+        assert (folder / name).is_file(), name
+    assert not list(folder.glob(".stage-*"))
+    published = [path.name for path in folder.iterdir() if path.is_file()]
+    assert not [name for name in published if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
+
+
+def test_the_card_holds_the_results_and_its_snippet_runs(finished, csv, tmp_path, monkeypatch):
+    folder, _ = finished
+    card = ModelCard.load(folder / "README.md", ignore_metadata_errors=False)
+    results = json.loads((folder / "results.json").read_text())
+    assert card.data.pipeline_tag == "time-series-forecasting"
+    assert card.data.eval_results[0].metric_value == pytest.approx(results["models"]["student"]["mse"], abs=1e-5)
+    snippets = [part.split("```")[0] for part in card.content.split("```python\n")[1:]]
+    assert len(snippets) == 2
+    monkeypatch.chdir(tmp_path)
+    pd.read_csv(csv).to_csv("history.csv", index=False)
+    for snippet in snippets:
+        exec(snippet, {})
+
+
+def test_the_saved_student_serves(finished, csv):
+    frame = pd.read_csv(csv)
+    forecast = Forecaster.from_pretrained(finished[0]).predict(frame)
+    assert len(forecast) == 16
+    assert forecast["date"].iloc[0] == pd.Timestamp(frame["date"].iloc[-1]) + pd.Timedelta(hours=1)
+    assert np.isfinite(forecast.drop(columns="date").to_numpy()).all()
+
+
+def test_evaluate_gives_the_same_scores(finished, csv, tmp_path, monkeypatch, capsys):
+    folder, _ = finished
+    expected = json.loads((folder / "results.json").read_text())["models"]
+    for role, model in (("student", folder), ("teacher", folder / "teacher")):
+        output = tmp_path / f"{role}.json"
+        run(monkeypatch, "evaluate.py", "--model", model, "--dataset", csv, "--output", output)
+        scores = json.loads(output.read_text())["models"]
+        for name in (role, "seasonal_naive"):
+            assert scores[name]["mse"] == pytest.approx(expected[name]["mse"], rel=1e-5)
+            assert scores[name]["units"]["mase"] == pytest.approx(expected[name]["units"]["mase"], rel=1e-5)
+    assert "In the data's units: MAE" in capsys.readouterr().out
+    assert "exists" in fails(
+        monkeypatch, capsys, "evaluate.py", "--model", folder, "--dataset", csv, "--output", output
+    )
+
+
+def test_a_trained_teacher_is_taken_from_its_folder(csv, tmp_path, monkeypatch, capsys):
+    teacher = tmp_path / "teacher"
+    train = ("--dataset", csv, "--output_dir", teacher, "--teacher", "patchtst", "--num_train_epochs", "1", *TINY)
+    run(monkeypatch, "train_teacher.py", *train, *TINY_TEACHER)
+    assert "test MSE" in capsys.readouterr().out
+    assert "holds a teacher already" in fails(monkeypatch, capsys, "train_teacher.py", *train)
+    before = (teacher / "model.safetensors").read_bytes()
+    settings = tmp_path / "x.yaml"
+    settings.write_text(yaml.safe_dump({"controls": ["none"], "max_steps": 2, "hidden_size": 16, "alpha": 0.5}))
+    folder = tmp_path / "student"
+    command = ("--dataset", csv, "--output_dir", folder, "--teacher", teacher, "--config", settings, *TINY)
+    run(monkeypatch, "distill.py", *command)
+    results = json.loads((folder / "results.json").read_text())
+    assert set(results["models"]) == {"student", "teacher"}
+    assert results["teacher"] == {"family": "patchtst", "source": str(teacher)}
+    assert results["settings"]["alpha"] == 0.5
+    assert (teacher / "model.safetensors").read_bytes() == before
+    assert "holds results already" in fails(monkeypatch, capsys, "distill.py", *command)
+    run(monkeypatch, "distill.py", *command, "--overwrite")
+    again = json.loads((folder / "results.json").read_text())
+    assert again["models"]["student"]["mse"] == results["models"]["student"]["mse"]
+    wrong = (*command[:-8], *TINY, "--context_length", "64", "--overwrite")
+    assert "has context_length=48, the student and its data 64" in fails(monkeypatch, capsys, "distill.py", *wrong)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, monkeypatch, capsys):
+    folder, _ = finished
+    expected = json.loads((folder / "results.json").read_text())["models"]
+    cut = tmp_path / "cut"
+    command = (
+        "--dataset", csv, "--output_dir", cut, "--hidden_size", "16", "--num_train_epochs", "3", "--teacher_epochs",
+        "2", *TINY, *TINY_TEACHER,
+    )  # fmt: skip
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*args, **kwargs):
+        if (cut / "checkpoint-18").exists():
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        from timedistill_hf.training.callbacks import StopOnNaNCallback
+
+        patch.setattr(StopOnNaNCallback, "on_step_begin", interrupt)
+        with pytest.raises(Interrupted):
+            run(monkeypatch, "distill.py", *command)
+    assert not (cut / "results.json").exists()
+    error = fails(monkeypatch, capsys, "distill.py", *command, "--alpha", "3")
+    assert "holds an unfinished run with alpha=1.0, this one has 3.0" in error
+    run(monkeypatch, "distill.py", *command)
+    resumed = json.loads((cut / "results.json").read_text())["models"]
+    for name in expected:
+        assert resumed[name]["mse"] == pytest.approx(expected[name]["mse"], rel=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--dataset", "missing.csv"], "there is no file 'missing.csv'"),
+        (["--teacher", "gpt"], "teacher 'gpt' is neither a family"),
+        (["--recipe", "secret"], "recipe='secret'"),
+        (["--alpha", "-1"], "alpha=-1"),
+        (["--alpha", "high"], "--alpha"),
+        (["--num_scales", "9"], "too short for num_scales=9"),
+        (["--moving_average", "4"], "moving_average=4"),
+        (["--split", "1,2"], "split '1,2'"),
+        (["--teacher_config", '{"wheels": 4}'], "no configuration field 'wheels'"),
+        (["--context_length", "5000"], "train has"),
+    ],
+)
+def test_bad_input_ends_at_once_with_one_line(csv, tmp_path, monkeypatch, capsys, flags, message):
+    folder = tmp_path / "out"
+    arguments = ["--dataset", csv, *TINY, "--max_steps", "1", "--output_dir", folder, *TINY_TEACHER]
+    if flags[0] == "--teacher_config":
+        arguments = arguments[:-2]
+    if flags[0] == "--teacher":
+        arguments = arguments[:-2]
+    assert message in fails(monkeypatch, capsys, "distill.py", *arguments, *flags)
+    assert not (folder / "results.json").exists()

@@ -1,0 +1,31 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(folder, *launcher_and_batch):
+    *launcher, batch = launcher_and_batch
+    folder.mkdir()
+    command = [sys.executable, *launcher, "-m", "tests.training.two_processes", str(folder), batch]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
+
+
+def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
+    """Global batch 16 both times; 65 validation windows, which neither 4 nor 2 x 4 divides."""
+    (one,) = run(tmp_path / "one", "16")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    first, second = run(tmp_path / "two", *launcher, "8")
+    assert (one["world_size"], first["world_size"]) == (1, 2)
+    assert first["regressor"] == second["regressor"]
+    assert first["losses"] == pytest.approx(one["losses"], abs=1e-5)
+    assert first["terms"] == pytest.approx(one["terms"], abs=1e-5)
+    assert first["eval_mse"] == pytest.approx(one["eval_mse"], rel=1e-5)
+    assert first["regressor"] == pytest.approx(one["regressor"], abs=1e-4)

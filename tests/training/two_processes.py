@@ -1,0 +1,55 @@
+"""Run by test_two_processes.py, in one process or under torchrun in two: trains, and writes what it saw."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from torch.utils.data import Subset
+from transformers import set_seed
+
+from tests.conftest import CONTEXT, HORIZON, WIDTH, tiny_teacher
+from timedistill_hf import (
+    TimeDistillConfig,
+    TimeDistillForPrediction,
+    TimeDistillTrainer,
+    TimeDistillTrainingArguments,
+)
+from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
+
+
+def main(folder: str, batch_size: int) -> None:
+    data = make_windows(synthetic_series(400, 3), CONTEXT, HORIZON, SplitSpec(rows=(240, 80, 80)))
+    set_seed(5)
+    student = TimeDistillForPrediction(
+        TimeDistillConfig(
+            context_length=CONTEXT, prediction_length=HORIZON, num_input_channels=None, hidden_size=WIDTH,
+            hidden_norm="layernorm",
+        )
+    )  # fmt: skip
+    args = TimeDistillTrainingArguments(
+        output_dir=folder, num_train_epochs=2, per_device_train_batch_size=batch_size, per_device_eval_batch_size=4,
+        learning_rate=0.01, logging_strategy="steps", logging_steps=1, use_cpu=True, disable_tqdm=True,
+        train_sampling_strategy="sequential",
+    )  # fmt: skip
+    trainer = TimeDistillTrainer(
+        model=student,
+        args=args,
+        teacher=tiny_teacher("itransformer"),
+        train_dataset=Subset(data.train, range(160)),
+        eval_dataset=data.validation,
+    )
+    trainer.train()
+    state = torch.cat([tensor.flatten() for tensor in trainer.regressor.state_dict().values()])
+    record = {
+        "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
+        "terms": [entry["loss_feature_period"] for entry in trainer.state.log_history if "loss" in entry],
+        "eval_mse": [entry["eval_mse"] for entry in trainer.state.log_history if "eval_mse" in entry],
+        "regressor": state.tolist(),
+        "world_size": args.world_size,
+    }
+    Path(folder, f"rank{args.process_index}.json").write_text(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
