@@ -177,6 +177,16 @@ def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, 
         assert resumed[name]["mse"] == pytest.approx(expected[name]["mse"], rel=1e-4), name
 
 
+def test_overwrite_takes_nothing_along_that_is_not_a_runs(csv, tmp_path, monkeypatch, capsys):
+    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / "teacher").mkdir()
+    command = ("--dataset", csv, "--output_dir", tmp_path, "--max_steps", "1", *TINY, "--overwrite")
+    assert "no run of this script" in fails(monkeypatch, capsys, "distill.py", *command)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert (tmp_path / "teacher").is_dir()
+    assert "is no folder" in fails(monkeypatch, capsys, "distill.py", *command, "--output_dir", csv)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -1,9 +1,7 @@
 """The main job: teacher, student, controls, scores; every part resumable, the results in one folder."""
 
 import dataclasses
-import json
 import logging
-import shutil
 from pathlib import Path
 
 import torch
@@ -16,6 +14,7 @@ from .evaluation.controls import SeasonalNaive
 from .evaluation.evaluate_model import evaluate_model, milliseconds_per_batch
 from .evaluation.report import hardware, versions
 from .files import write_json
+from .run_folder import RESULTS, RunFolder
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .teachers import FAMILIES, Teacher, get_family, load_teacher
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
@@ -27,8 +26,6 @@ from .training.trainer import TimeDistillTrainer
 
 logger = logging.getLogger(__name__)
 
-RESULTS = "results.json"
-SETTINGS = "settings.json"
 LINEAR_CONTROL = {
     "loss": "mse",
     "learning_rate": 1e-3,
@@ -55,8 +52,8 @@ class Distillation:
     args: TimeDistillTrainingArguments
 
     @property
-    def folder(self) -> Path:
-        return Path(self.args.output_dir)
+    def folder(self) -> RunFolder:
+        return RunFolder(Path(self.args.output_dir))
 
     def run(self) -> dict:
         """Train what is to be trained, score everything on the test windows and write `results.json`.
@@ -69,7 +66,7 @@ class Distillation:
                 and student do not fit.
         """
         record = self._record()
-        self._check_folder(record)
+        self.folder.check(record, overwrite=self.settings.overwrite)
         data = self.data_settings.load()
         config = self.student_settings.config(data, self.args.loss)
         self.args.check_lengths(
@@ -78,7 +75,7 @@ class Distillation:
         ready_teacher = self._check_teacher(data)
         self._wait()
         if self.args.should_save:
-            self._prepare_folder(record)
+            self.folder.start(record, overwrite=self.settings.overwrite)
         self._wait()
 
         teacher = ready_teacher or self._train_teacher(data)
@@ -119,7 +116,7 @@ class Distillation:
         overrides = dict(get_family(name).training_defaults)
         if self.settings.teacher_epochs is not None:
             overrides["num_train_epochs"] = self.settings.teacher_epochs
-        folder = self.folder / "teacher"
+        folder = self.folder.path / "teacher"
         args = self._arguments_for(folder, overrides)
         return train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
 
@@ -128,11 +125,11 @@ class Distillation:
             return TimeDistillTrainer(model=model, args=self.args, teacher=teacher, **data.for_trainer())
 
         return run_stage(
-            "student", self.folder, lambda: TimeDistillForPrediction(config), make_trainer, self.args.seed
+            "student", self.folder.path, lambda: TimeDistillForPrediction(config), make_trainer, self.args.seed
         )
 
     def _control(self, name: str, data: ForecastData, config: TimeDistillConfig, overrides: dict) -> PreTrainedModel:
-        folder = self.folder / "controls" / name
+        folder = self.folder.path / "controls" / name
         args = self._arguments_for(folder, overrides)
 
         def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
@@ -180,7 +177,7 @@ class Distillation:
             "versions": versions(),
         }
         self._write_card_and_plot(data, models, results)
-        write_json(self.folder / RESULTS, results)
+        write_json(self.folder.path / RESULTS, results)
         return results
 
     def _write_card_and_plot(self, data: ForecastData, models: dict, results: dict) -> None:
@@ -195,14 +192,14 @@ class Distillation:
         shown = min(data.processor.context_length, 2 * data.processor.prediction_length)
         channel = data.num_input_channels - 1
         plot_forecast(
-            self.folder / "forecast.png",
+            self.folder.path / "forecast.png",
             data.processor.unstandardize(window["past_values"]).numpy()[-shown:, channel],
             data.processor.unstandardize(window["future_values"]).numpy()[:, channel],
             {name: values[:, channel] for name, values in units.items()},
             channel=data.series.columns[channel],
             title=f"{data.series.name}, test window {len(data.test) // 2} of {len(data.test)}",
         )
-        student_card(results, str(self.folder)).save(self.folder / "README.md")
+        student_card(results, self.args.output_dir).save(self.folder.path / "README.md")
 
     def _record(self) -> dict:
         """All settings, for `results.json` and to tell whether a half-finished run is this one."""
@@ -214,31 +211,12 @@ class Distillation:
             record.pop(name)
         return record
 
-    def _check_folder(self, record: dict) -> None:
-        """Raise where the folder holds something else than an unfinished run of these settings."""
-        folder = self.folder
-        if self.settings.overwrite or not folder.is_dir():
-            return
-        if (folder / RESULTS).exists():
-            raise InputError(f"{str(folder)!r} holds results already: name another --output_dir, or pass --overwrite")
-        if (folder / SETTINGS).exists():
-            _check_same(folder / SETTINGS, _fixed(record))
-        elif any(folder.iterdir()):
-            raise InputError(f"{str(folder)!r} is not empty and no run of this script: name another --output_dir")
-
-    def _prepare_folder(self, record: dict) -> None:
-        if self.settings.overwrite and self.folder.is_dir():
-            _clear(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / SETTINGS, _fixed(record))
-
     def _wait(self) -> None:
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()
 
 
-_MAY_CHANGE = ("output_dir", "logging_dir", "disable_tqdm", "report_to", "log_level", "logging_steps", "run_name")
 _PROCEDURE = (
     "loss",
     "learning_rate",
@@ -252,31 +230,3 @@ _PROCEDURE = (
     "early_stopping_patience",
     "per_device_train_batch_size",
 )
-_OWN_FILES = (
-    "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", "history.json",
-    "forecast.png", "README.md", RESULTS, SETTINGS,
-)  # fmt: skip
-
-
-def _fixed(record: dict) -> dict:
-    """What must be the same when a run is resumed."""
-    return {name: value for name, value in record.items() if name not in _MAY_CHANGE}
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a run writes, and nothing else."""
-    for name in ("teacher", "controls", *(path.name for path in folder.glob("checkpoint-*"))):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in _OWN_FILES:
-        (folder / name).unlink(missing_ok=True)
-
-
-def _check_same(started: Path, fixed: dict) -> None:
-    before = json.loads(started.read_text(encoding="utf-8"))
-    now = json.loads(json.dumps(fixed))
-    for name in sorted(set(before) | set(now)):
-        if before.get(name) != now.get(name):
-            raise InputError(
-                f"{str(started.parent)!r} holds an unfinished run with {name}={before.get(name)!r}, this one has "
-                f"{now.get(name)!r}: use the same to resume it, another --output_dir, or --overwrite to start anew"
-            )

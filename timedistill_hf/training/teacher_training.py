@@ -1,6 +1,5 @@
 """Train a teacher of a known family on prepared data."""
 
-import shutil
 from pathlib import Path
 
 from huggingface_hub.errors import StrictDataclassError
@@ -11,6 +10,7 @@ from ..data.windows import ForecastData
 from ..errors import InputError
 from ..evaluation.evaluate_model import evaluate_model
 from ..files import write_json
+from ..run_folder import RunFolder
 from ..teachers import Teacher, TeacherFamily, get_family
 from .arguments import ForecastTrainingArguments
 from .forecast_trainer import ForecastTrainer
@@ -66,7 +66,7 @@ def train_and_score_teacher(
                 f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite"
             )
         if args.should_save:
-            shutil.rmtree(folder)
+            RunFolder(folder).clear()
     data = data_settings.load()
     teacher = train_teacher(settings.teacher, data, folder, config=settings.teacher_fields(), args=args)
     if not args.should_save:

@@ -1,0 +1,74 @@
+"""The folder of a run: never overwritten silently, resumed only by the run that began it."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InputError
+from .files import write_json
+
+
+RESULTS = "results.json"
+SETTINGS = "settings.json"
+MAY_CHANGE = ("output_dir", "logging_dir", "disable_tqdm", "report_to", "log_level", "logging_steps", "run_name")
+OWN_FILES = (
+    "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", "history.json",
+    "forecast.png", "README.md", RESULTS, SETTINGS,
+)  # fmt: skip
+
+MODEL_CODE = ("*_timedistill.py", "*_itransformer.py")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps its settings, its models and, when it is finished, `results.json`."""
+
+    path: Path
+
+    def check(self, settings: dict, *, overwrite: bool) -> None:
+        """Raise an [`InputError`] where it holds something else than an unfinished run with these settings.
+
+        `overwrite` allows any earlier run, but no folder of other things: clearing it would take them along.
+        """
+        name = str(self.path)
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{name!r} is no folder: name another --output_dir")
+        if not self.path.is_dir() or not any(self.path.iterdir()):
+            return
+        if not (self.path / SETTINGS).exists():
+            raise InputError(f"{name!r} is not empty and no run of this script: name another --output_dir")
+        if overwrite:
+            return
+        if (self.path / RESULTS).exists():
+            raise InputError(f"{name!r} holds results already: name another --output_dir, or pass --overwrite")
+        self._check_same(settings)
+
+    def start(self, settings: dict, *, overwrite: bool) -> None:
+        """Make it, emptied of an earlier run if asked for, and write down the settings."""
+        if overwrite and self.path.is_dir():
+            self.clear()
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / SETTINGS, _fixed(settings))
+
+    def clear(self) -> None:
+        """Remove what a run writes, and nothing else."""
+        for name in ("teacher", "controls", *(path.name for path in self.path.glob("checkpoint-*"))):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in (*OWN_FILES, *(path.name for kind in MODEL_CODE for path in self.path.glob(kind))):
+            (self.path / name).unlink(missing_ok=True)
+
+    def _check_same(self, settings: dict) -> None:
+        before = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(_fixed(settings)))
+        for name in sorted(set(before) | set(now)):
+            if before.get(name) != now.get(name):
+                raise InputError(
+                    f"{str(self.path)!r} holds an unfinished run with {name}={before.get(name)!r}, this one has "
+                    f"{now.get(name)!r}: use the same to resume it, another --output_dir, or --overwrite to start anew"
+                )
+
+
+def _fixed(settings: dict) -> dict:
+    """What must be the same when a run is resumed."""
+    return {name: value for name, value in settings.items() if name not in MAY_CHANGE}
