@@ -10,9 +10,13 @@ from timedistill_hf.training.recipes import recipe_defaults
 def _recipe(known: dict) -> dict:
     from timedistill_hf.teachers import teacher_family_name
 
-    family = teacher_family_name(known.get("teacher", DistillSettings.teacher))
+    teacher = known.get("teacher", DistillSettings.teacher)
+    family = teacher_family_name(teacher)
     name = known.get("recipe", DistillSettings.recipe)
-    return recipe_defaults(name, str(known.get("dataset", DataSettings.dataset)), family)
+    defaults = recipe_defaults(name, known.get("dataset", DataSettings.dataset), family)
+    if teacher != family:
+        defaults.pop("teacher_config", None)  # trained already
+    return defaults
 
 
 def main() -> None:

@@ -86,6 +86,9 @@ def test_loss_and_round_trip(tmp_path):
     x, y = torch.randn(2, 24, 3), torch.randn(2, 6, 3)
     output = model(past_values=x, future_values=y)
     assert output.loss.item() == pytest.approx((output.prediction_outputs - y).abs().mean().item())
+    observed = torch.rand(2, 6, 3) > 0.4
+    masked = model(past_values=x, future_values=torch.where(observed, y, 0.0), future_observed_mask=observed).loss
+    assert masked.item() == pytest.approx((output.prediction_outputs - y)[observed].abs().mean().item())
     model.save_pretrained(tmp_path)
     loaded = AutoModelForTimeSeriesPrediction.from_pretrained(tmp_path)
     assert torch.equal(loaded(past_values=x).prediction_outputs, output.prediction_outputs)

@@ -5,8 +5,8 @@ import torch
 from transformers import AutoFeatureExtractor
 
 from tests.conftest import CONTEXT, HORIZON
-from timedistill_hf import Forecaster, TimeDistillProcessor
-from timedistill_hf.data import make_windows
+from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor
+from timedistill_hf.data import load_series, make_windows, synthetic_series
 from timedistill_hf.errors import InputError
 
 
@@ -71,7 +71,7 @@ def test_missing_history_is_masked(data):
         (lambda values: values[:-1], "history of 47 steps: the model looks back 48"),
         (lambda values: values[:, :2], r"history of shape \(1, 48, 2\)"),
         (lambda values: np.where(values == values[0, 0], np.inf, values), "infinite"),
-        (lambda values: pd.DataFrame(values, columns=["load_0", "load_1", "x"]), r"lacks the columns \['load_2'\]"),
+        (lambda values: pd.DataFrame(values, columns=["load_0", "load_1", "x"]), r"lacks \['load_2'\]"),
         (lambda values: pd.DataFrame(values, columns=["load_0", "load_1", "load_2"]).assign(load_1="x"), "no number"),
     ],
 )  # fmt: skip
@@ -88,3 +88,28 @@ def test_an_existing_processor_keeps_its_scaler_and_refuses_other_columns(data):
         make_windows(data.series, CONTEXT, HORIZON, processor=other)
     with pytest.raises(InputError, match="2 columns, 1 means"):
         TimeDistillProcessor(["x", "y"], [0.0], [1.0], CONTEXT, HORIZON)
+
+
+def test_tables_are_read_as_in_training():
+    """Any order of rows, a left-out step, a sentinel and the long form give what the clean wide table gives."""
+    values = synthetic_series(300, 2).values.numpy()
+    clean = pd.DataFrame(
+        {"date": pd.date_range("2024-01-01", periods=300, freq="h"), "a": values[:, 0], "b": values[:, 1]}
+    )
+    clean.loc[290, ["a", "b"]] = np.nan
+    clean.loc[280, "b"] = np.nan
+
+    sentinel = clean.copy()
+    sentinel.loc[280, "b"] = -9999.0
+    sentinel = sentinel.drop(index=290)
+    long = sentinel.melt(id_vars="date", var_name="store", value_name="sales")
+    expected, model = None, None
+    for frame, options in ((clean, {}), (sentinel, {}), (sentinel[::-1], {}), (long, {"id_column": "store"})):
+        data = make_windows(load_series(frame, missing_value=-9999.0, **options), CONTEXT, HORIZON)
+        model = model or TimeDistillForPrediction(TimeDistillConfig(**data.shape, hidden_size=8))
+        forecast = Forecaster(model, data.processor).predict(frame)
+        expected = forecast if expected is None else expected
+        pd.testing.assert_frame_equal(forecast, expected)
+    assert expected["date"].iloc[0] == pd.Timestamp("2024-01-13 12:00")
+    with pytest.raises(InputError, match=r"lacks \['b'\]"):
+        Forecaster(model, data.processor).predict(long[long["store"] == "a"])

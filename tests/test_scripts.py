@@ -1,6 +1,7 @@
 """The scripts as a user runs them, on a small CSV."""
 
 import json
+import logging
 import runpy
 import subprocess
 import sys
@@ -37,6 +38,16 @@ def fails(monkeypatch, capsys, script: str, *arguments) -> str:
     assert len(lines) == 1, lines
     assert lines[0].startswith("error: ")
     return lines[0]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """The scripts set up logging for a process of their own."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), logging.getLogger("timedistill_hf").level
+    yield
+    root.handlers[:] = handlers
+    logging.getLogger("timedistill_hf").setLevel(level)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from .cli.settings import DataSettings, DistillSettings, StudentSettings
@@ -65,18 +66,19 @@ class Distillation:
             InputError: the folder holds results already, or a half-finished run with other settings; or data, teacher
                 and student do not fit.
         """
-        record = self._record()
-        self.folder.check(record, overwrite=self.settings.overwrite)
+        self._check_flags()
         data = self.data_settings.load()
+        record = self._record() | {"data_fingerprint": data.series.fingerprint()}
+        self.folder.check(record, overwrite=self.settings.overwrite)
         config = self.student_settings.config(data, self.args.loss)
         self.args.check_lengths(
             config.prediction_length, None if config.architecture == "linear" else config.hidden_size
         )
         ready_teacher = self._check_teacher(data)
-        self._wait()
+        PartialState().wait_for_everyone()
         if self.args.should_save:
             self.folder.start(record, overwrite=self.settings.overwrite)
-        self._wait()
+        PartialState().wait_for_everyone()
 
         teacher = ready_teacher or self._train_teacher(data)
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
@@ -94,8 +96,16 @@ class Distillation:
         if "seasonal_naive" in self.settings.controls:
             models["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
         results = self._results(data, teacher, models, record) if self.args.should_save else {}
-        self._wait()
+        PartialState().wait_for_everyone()
         return results
+
+    def _check_flags(self) -> None:
+        if self.args.push_to_hub:
+            raise InputError(
+                "--push_to_hub: this run trains several models; push the student afterwards (push_to_hub)"
+            )
+        if self.args.resume_from_checkpoint is not None:
+            raise InputError("--resume_from_checkpoint: a run resumes by itself when its command is given again")
 
     def _check_teacher(self, data: ForecastData) -> Teacher | None:
         """Raise where the teacher cannot serve; load it where it is trained already."""
@@ -173,7 +183,7 @@ class Distillation:
                 "freq": data.series.freq,
             },
             "settings": record,
-            "hardware": hardware(),
+            "hardware": hardware(self.args.device),
             "versions": versions(),
         }
         self._write_card_and_plot(data, models, results)
@@ -210,11 +220,6 @@ class Distillation:
         for name in ("overwrite", "config"):
             record.pop(name)
         return record
-
-    def _wait(self) -> None:
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
 
 
 _PROCEDURE = (

@@ -13,6 +13,8 @@ from .processor import TimeDistillProcessor
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .data.series import Series
+
 
 @dataclass
 class Forecaster:
@@ -37,27 +39,30 @@ class Forecaster:
         """Forecast what follows `history`, both in the data's units.
 
         Args:
-            history: `[T, C]` or `[B, T, C]` with T at least the look-back and NaN where missing, or a DataFrame with
-                the training data's columns; only the last look-back counts.
+            history: `[T, C]` or `[B, T, C]` with T at least the look-back and NaN where missing, or a DataFrame like
+                the one of training, which is read by the same rules; only the last look-back counts.
 
         Returns:
             `[S, C]` or `[B, S, C]`; for a DataFrame one with the same columns, after a column of future timestamps
             where the training data had one.
         """
-        inputs = self.processor(history)
+        if isinstance(history, (np.ndarray, torch.Tensor)):
+            forecast = self._forecast(history)
+            return forecast if history.ndim == 3 else forecast[0]
+        series = self.processor.read(history)
+        return self._to_frame(self._forecast(series.values)[0], series)
+
+    def _forecast(self, values: "np.ndarray | torch.Tensor") -> np.ndarray:
+        inputs = self.processor(values)
         self.model.eval()
         outputs = self.model(**{name: value.to(self.model.device) for name, value in inputs.items()})
-        forecast = self.processor.unstandardize(outputs.prediction_outputs.cpu()).numpy()
-        if isinstance(history, (np.ndarray, torch.Tensor)):
-            return forecast if history.ndim == 3 else forecast[0]
-        return self._to_frame(forecast[0], history)
+        return self.processor.unstandardize(outputs.prediction_outputs.cpu()).numpy()
 
-    def _to_frame(self, forecast: np.ndarray, history: "pd.DataFrame") -> "pd.DataFrame":
+    def _to_frame(self, forecast: np.ndarray, series: "Series") -> "pd.DataFrame":
         import pandas as pd
 
         frame = pd.DataFrame(forecast, columns=self.processor.columns)
-        name = self.processor.timestamp_column
-        if name is not None and name in history.columns and self.processor.freq is not None:
-            last = pd.to_datetime(history[name].iloc[-1])
-            frame.insert(0, name, self.processor.future_timestamps(last))
+        if series.timestamps is not None and self.processor.freq is not None:
+            timestamps = self.processor.future_timestamps(pd.Timestamp(series.timestamps[-1]))
+            frame.insert(0, self.processor.timestamp_column, timestamps)
         return frame

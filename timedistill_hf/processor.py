@@ -1,5 +1,6 @@
 """Raw values in, model input out, and forecasts back into the data's units; saved beside the weights."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         context_length, prediction_length: L and S of the model.
         timestamp_column, freq: how time is named and how far apart rows are (pandas alias), where known.
         season: steps of one season.
+        id_column, regularized, missing_value: how tables are read, as in training: see [`Series`].
     """
 
     model_input_names = ["past_values", "past_observed_mask"]
@@ -38,6 +40,9 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         timestamp_column: str | None = None,
         freq: str | None = None,
         season: int = 1,
+        id_column: str | None = None,
+        regularized: bool = True,
+        missing_value: float | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -51,6 +56,9 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         self.timestamp_column = timestamp_column
         self.freq = freq
         self.season = int(season)
+        self.id_column = id_column
+        self.regularized = bool(regularized)
+        self.missing_value = missing_value
 
     @classmethod
     def fit(
@@ -76,6 +84,9 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             timestamp_column=series.timestamp_column,
             freq=series.freq,
             season=series.season,
+            id_column=series.id_column,
+            regularized=series.regularized,
+            missing_value=series.missing_value,
         )
 
     def check_columns(self, columns: tuple[str, ...] | list[str]) -> None:
@@ -100,7 +111,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         """Model input from the last `context_length` steps of raw values.
 
         Args:
-            data: `[T, C]` or `[B, T, C]` with T >= L, NaN where missing, or a DataFrame with the processor's columns.
+            data: `[T, C]` or `[B, T, C]` with T >= L, NaN where missing, or a DataFrame, read as in training.
 
         Returns:
             `past_values` `[B, L, C]` and, where something is missing, `past_observed_mask` of the same shape.
@@ -123,20 +134,49 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         values = values[:, -self.context_length :]
         if torch.isinf(values).any():
             raise InputError("the history holds an infinite value: replace it, or pass NaN where it is missing")
+        if self.missing_value is not None:
+            values = torch.where(values == self.missing_value, torch.nan, values)
         observed = ~torch.isnan(values)
         past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
         if bool(observed.all()):
             return BatchFeature({"past_values": past_values})
         return BatchFeature({"past_values": past_values, "past_observed_mask": observed})
 
+    def read(self, frame: "pd.DataFrame") -> "Series":
+        """A table by the rules of training (order, left-out steps, ids, sentinel), columns in the order of the model.
+
+        Raises:
+            InputError: a column or id of the model is missing, or the table cannot be read.
+        """
+        from .data.frames import frame_to_series
+
+        if self.id_column is None:
+            self._check_has(frame.columns)
+        series = frame_to_series(
+            frame,
+            name="history",
+            timestamp_column=self.timestamp_column if self.timestamp_column in frame.columns else None,
+            id_column=self.id_column,
+            target_columns=self.columns if self.id_column is None else None,
+            season=self.season,
+            regularize=self.regularized,
+        )
+        self._check_has(series.columns)
+        order = [series.columns.index(column) for column in self.columns]
+        series = replace(series, values=series.values[:, order], columns=tuple(self.columns))
+        return series if self.missing_value is None else series.with_missing(self.missing_value)
+
+    def _check_has(self, columns) -> None:
+        missing = [column for column in self.columns if column not in columns]
+        if missing:
+            raise InputError(f"the history lacks {missing}; the model was trained on {self.columns}")
+
     def future_timestamps(self, last: "pd.Timestamp") -> "pd.DatetimeIndex":
         """The S timestamps that follow `last` at the data's frequency."""
         import pandas as pd
 
         if self.freq is None:
-            raise InputError(
-                "the processor knows no frequency (the training data had no timestamps): set processor.freq"
-            )
+            raise InputError("the processor knows no frequency (the training data had no timestamps): set its freq")
         return pd.date_range(start=last, periods=self.prediction_length + 1, freq=self.freq)[1:]
 
     def _scaler(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -147,10 +187,4 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             return data.detach().cpu().float()
         if isinstance(data, np.ndarray):
             return torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
-        missing = [column for column in self.columns if column not in data.columns]
-        if missing:
-            raise InputError(f"the frame lacks the columns {missing}; the model was trained on {self.columns}")
-        try:
-            return torch.from_numpy(data[self.columns].to_numpy(dtype=np.float32, copy=True))
-        except (TypeError, ValueError) as error:
-            raise InputError(f"the columns {self.columns} hold something that is no number: {error}") from error
+        return self.read(data).values

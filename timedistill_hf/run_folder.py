@@ -26,10 +26,11 @@ class RunFolder:
 
     path: Path
 
-    def check(self, settings: dict, *, overwrite: bool) -> None:
+    def check(self, settings: dict, *, overwrite: bool, finished: str | None = RESULTS) -> None:
         """Raise an [`InputError`] where it holds something else than an unfinished run with these settings.
 
         `overwrite` allows any earlier run, but no folder of other things: clearing it would take them along.
+        `finished` is the file that tells a finished run, which is not gone on with; `None` allows one.
         """
         name = str(self.path)
         if self.path.exists() and not self.path.is_dir():
@@ -40,18 +41,18 @@ class RunFolder:
             raise InputError(f"{name!r} is not empty and no run of this script: name another --output_dir")
         if overwrite:
             return
-        if (self.path / RESULTS).exists():
+        if finished is not None and (self.path / finished).exists():
             raise InputError(f"{name!r} holds results already: name another --output_dir, or pass --overwrite")
         self._check_same(settings)
 
     def start(self, settings: dict, *, overwrite: bool) -> None:
         """Make it, emptied of an earlier run if asked for, and write down the settings."""
         if overwrite and self.path.is_dir():
-            self.clear()
+            self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.path / SETTINGS, _fixed(settings))
 
-    def clear(self) -> None:
+    def _clear(self) -> None:
         """Remove what a run writes, and nothing else."""
         for name in ("teacher", "controls", *(path.name for path in self.path.glob("checkpoint-*"))):
             shutil.rmtree(self.path / name, ignore_errors=True)
@@ -60,7 +61,7 @@ class RunFolder:
 
     def _check_same(self, settings: dict) -> None:
         before = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
-        now = json.loads(json.dumps(_fixed(settings)))
+        now = _fixed(settings)
         for name in sorted(set(before) | set(now)):
             if before.get(name) != now.get(name):
                 raise InputError(
@@ -71,4 +72,5 @@ class RunFolder:
 
 def _fixed(settings: dict) -> dict:
     """What must be the same when a run is resumed."""
-    return {name: value for name, value in settings.items() if name not in MAY_CHANGE}
+    kept = {name: value for name, value in settings.items() if name not in MAY_CHANGE}
+    return json.loads(json.dumps(kept, default=str))

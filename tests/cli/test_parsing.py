@@ -45,6 +45,19 @@ def test_recipe_then_file_then_flags(tmp_path):
     assert parse((Settings,), [f"--config={tmp_path / 'x.json'}"], recipe)[0].alpha == 6.0
 
 
+def test_files_may_use_yamls_own_types(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("teacher_config: {d_model: 8}\nteacher:\ncontrols: linear\n")
+    settings = parse((DistillSettings,), ["--config", str(file)])[0]
+    assert settings.teacher_fields() == {"d_model": 8}
+    assert settings.teacher == "itransformer"
+    assert settings.controls == ["linear"]
+    file.write_text("split: [0.7, 0.1, 0.2]\ntarget_columns: c0\n")
+    settings, _ = parse((DataSettings, DistillSettings), ["--config", str(file)])
+    assert settings.split == "0.7,0.1,0.2"
+    assert settings.target_columns == ["c0"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -100,6 +113,8 @@ def test_recipe_paper_sets_everything_as_published(tmp_path):
     assert (args.weight_decay, args.max_grad_norm, args.early_stopping_patience) == (0, 0, 5)
     assert (args.per_device_train_batch_size, args.num_train_epochs) == (32, 100)
     assert read("etth2", "itransformer")[3].beta == 0.5
+    assert read("etth2", "itransformer")[2].teacher_fields() == {"d_model": 128, "ffn_dim": 128}
+    assert read("etth1", "itransformer")[2].teacher_fields() == {}
     assert (read("ettm1", "patchtst")[3].alpha, read("etth1", "patchtst")[3].alpha) == (1, 1)
     _, student, _, args = read("traffic_sub6", "itransformer")
     assert (student.hidden_size, student.normalization) == (1024, "revin")
@@ -126,6 +141,12 @@ def test_settings_check_themselves(tmp_path):
         TeacherSettings(teacher_config="[1]").teacher_fields()
     with pytest.raises(InputError, match="--model is missing"):
         EvaluateSettings()
+    with pytest.raises(InputError, match="there is no folder"):
+        EvaluateSettings(model="x", output=str(tmp_path / "none/r.json"))
+    with pytest.raises(InputError, match="batch_size=0"):
+        EvaluateSettings(model="x", batch_size=0)
+    with pytest.raises(InputError, match="season=-5"):
+        DataSettings(season=-5)
     (tmp_path / "r.json").write_text("{}")
     with pytest.raises(InputError, match="exists: name another --output"):
         EvaluateSettings(model="x", output=str(tmp_path / "r.json"))

@@ -75,6 +75,41 @@ def test_a_sentinel_counts_as_missing_only_when_named():
     assert torch.isnan(load_series(frame, missing_value=-9999).values).sum() == 1
 
 
+@pytest.mark.parametrize("style", ["%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M", "%Y-%m-%dT%H:%M:%S+02:00"])
+def test_every_style_of_date_is_read_the_same_in_all_rows(style):
+    frame = table(24 * 40)
+    series = load_series(frame.assign(date=frame["date"].dt.strftime(style)))
+    shift = np.timedelta64(2, "h") if "+02" in style else np.timedelta64(0, "h")
+    assert (series.timestamps == frame["date"].to_numpy() - shift).all()
+    assert series.num_rows == 24 * 40
+
+
+def test_dates_that_may_begin_with_day_or_month_are_refused():
+    frame = table(10, freq="D")
+    with pytest.raises(InputError, match="may begin with the day or with the month"):
+        load_series(frame.assign(date=frame["date"].dt.strftime("%d.%m.%Y")))
+
+
+def test_a_change_of_offset_is_no_gap():
+    utc = pd.date_range("2024-03-30", periods=48, freq="h", tz="UTC")
+    series = load_series(table(48).assign(date=[str(stamp) for stamp in utc.tz_convert("Europe/Berlin")]))
+    assert (series.timestamps == utc.tz_localize(None).to_numpy()).all()
+
+
+def test_a_saved_index_is_no_channel(tmp_path, caplog):
+    table().to_csv(tmp_path / "x.csv")
+    assert load_series(tmp_path / "x.csv").columns == ("a", "b")
+    assert "'Unnamed: 0' is a saved index and is left out" in caplog.text
+    table().sample(frac=1, random_state=0).to_parquet(tmp_path / "y.parquet")
+    assert load_series(tmp_path / "y.parquet").columns == ("a", "b")
+
+
+def test_the_generated_series_takes_no_column_options():
+    assert load_series("synthetic", season=7).season == 7
+    with pytest.raises(InputError, match="fixed columns"):
+        load_series("synthetic", target_columns=["x"])
+
+
 @pytest.mark.parametrize(
     ("frame", "options", "message"),
     [
@@ -87,6 +122,7 @@ def test_a_sentinel_counts_as_missing_only_when_named():
         (table().assign(date="monday"), {}, "row 0 .* 'monday': expected a date"),
         (table().assign(date=range(50)), {}, "holds numbers"),
         (pd.DataFrame({"k": ["a", "a"], "v": [1.0, 2.0]}), {"id_column": "k"}, "needs a time column"),
+        (table(k=["a"] * 49 + [None], v=np.ones(50)), {"id_column": "k"}, "row 49 .* has no id"),
         (table(k=["a"] * 50, v=np.ones(50)).assign(date="2024-01-01"), {"id_column": "k"}, "several rows for id 'a'"),
     ],
 )

@@ -16,6 +16,11 @@ def test_standard_ratios_round_train_and_test_down(rows):
     assert split.validation == (split.train[1], split.test[0])
 
 
+def test_ratios_below_one_leave_the_rest_unused():
+    split = parse_split("0.5,0.1,0.1").resolve(1000)
+    assert (split.train, split.validation, split.test) == ((0, 500), (500, 600), (600, 700))
+
+
 def test_rows_leave_the_rest_unused():
     split = parse_split("8640/2880/2880").resolve(17420)
     assert (split.train, split.validation, split.test) == ((0, 8640), (8640, 11520), (11520, 14400))
@@ -28,7 +33,9 @@ def test_dates_are_the_first_of_each_part():
     assert parse_split("2024-01-06,2024-01-08,2024-01-09").resolve(240, timestamps).test == (168, 192)
 
 
-@pytest.mark.parametrize("text", ["0.7,0.3", "a,b,c", "0.7,0.2,0.2", "10,5,0", "1.5,2,3", "2024-01-01", ""])
+@pytest.mark.parametrize(
+    "text", ["0.7,0.3", "a,b,c", "0.7,0.2,0.2", "nan,0.1,0.2", "10,5,0", "1.5,2,3", "2024-01-01", ""]
+)
 def test_unreadable_splits_are_named(text):
     with pytest.raises(InputError, match="split"):
         parse_split(text)

@@ -98,3 +98,10 @@ def test_synthetic_data_are_seeded_labelled_and_beyond_a_linear_map():
     nearby = np.median(spectrum[daily - 20 : daily + 20])
     assert spectrum[daily] > 10 * nearby
     assert spectrum[weekly] > 3 * np.median(spectrum[weekly - 10 : weekly + 10])
+
+
+def test_a_part_without_any_value_is_named():
+    values = np.random.default_rng(0).normal(size=(100, 1))
+    values[70:80] = np.nan
+    with pytest.raises(InputError, match=r"the validation rows .* hold no value at all"):
+        make_windows(series_of(values), 10, 4)

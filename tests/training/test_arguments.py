@@ -38,7 +38,11 @@ def test_every_field_has_a_help_text():
         ({"lr_epoch_decay": 0.0}, "lr_epoch_decay=0.0"),
         ({"lr_constant_epochs": -1}, "lr_constant_epochs=-1"),
         ({"learning_rate": 0.0}, "learning_rate=0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"num_scales": -1}, "num_scales=-1"),
+        ({"seed": -1}, "seed=-1"),
+        ({"per_device_train_batch_size": 0}, "per_device_train_batch_size=0"),
+        ({"eval_strategy": "no"}, "eval"),
     ],
 )
 def test_bad_settings_are_named(tmp_path, setting, message):

@@ -109,8 +109,12 @@ def test_the_published_schedule(student, data, tmp_path):
         assert rate == pytest.approx(0.01 * 0.5 ** max(0, epoch - 2))
 
 
-def test_early_stopping_counts_evaluations_without_a_better_mse(student, data, tmp_path):
-    runner = trainer(student, data, tmp_path, num_train_epochs=50, early_stopping_patience=2, learning_rate=0.05)
+@pytest.mark.parametrize("metric", ["eval_mse", "mse"])
+def test_early_stopping_counts_evaluations_without_a_better_mse(student, data, tmp_path, metric):
+    runner = trainer(
+        student, data, tmp_path, num_train_epochs=50, early_stopping_patience=2, learning_rate=0.05,
+        metric_for_best_model=metric,
+    )  # fmt: skip
     runner.train()
     errors = [entry["eval_mse"] for entry in runner.state.log_history if "eval_mse" in entry]
     best = errors.index(min(errors))

@@ -38,15 +38,17 @@ def parse(
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = _Parser(types, allow_abbrev=False)
-    known = sorted({field.name for kind in types for field in fields(kind) if field.init})
-    from_file = _read_file(_peek(arguments, "config"), known)
+    takes_list = {field.name: "list" in str(field.type) for kind in types for field in fields(kind) if field.init}
+    known = sorted(takes_list)
+    content = _read_file(_peek(arguments, "config"), known)
+    from_file = {name: _as_text(value, takes_list[name]) for name, value in content.items() if value is not None}
     chosen = dict(defaults)
     if recipe is not None and not {"-h", "--help"} & set(arguments):
         peeked = {name: _peek(arguments, name) for name in ("recipe", "dataset", "teacher")}
         so_far = from_file | {name: value for name, value in peeked.items() if value is not None}
         chosen |= recipe(so_far)
-    chosen |= from_file
-    parser.set_defaults(**{name: _as_default(value) for name, value in chosen.items() if name in known})
+    chosen = {name: _as_text(value, takes_list[name]) for name, value in chosen.items() if name in known}
+    parser.set_defaults(**(chosen | from_file))
     *parsed, unknown = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
     if unknown:
         raise InputError(f"{unknown[0]!r} is no flag{_did_you_mean(unknown[0].lstrip('-').split('=')[0], known)}")
@@ -57,7 +59,7 @@ def run_script(main: Callable[[], None]) -> None:
     """Run a script's main; what the user can mend is said on one line, with exit code 2."""
     try:
         main()
-    except InputError as error:
+    except (InputError, FloatingPointError) as error:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -100,6 +102,12 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     return f"; did you mean {nearest[0]!r}?" if nearest else "; --help lists the flags"
 
 
-def _as_default(value: object) -> object:
-    """argparse converts and checks text defaults like flags; lists pass as they are."""
-    return value if value is None or isinstance(value, (list, dict, bool)) else str(value)
+def _as_text(value: object, takes_list: bool) -> object:
+    """As a flag would give it: argparse converts and checks text; lists are for flags that take several values."""
+    if takes_list:
+        return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return value if value is None or isinstance(value, bool) else str(value)

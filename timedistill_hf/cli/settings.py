@@ -40,6 +40,10 @@ class DataSettings:
     season: int | None = field(default=None, metadata={"help": "Steps of one season, for the naive control and MASE."})
     missing_value: float | None = field(default=None, metadata={"help": "Sentinel that means missing, such as -9999."})
 
+    def __post_init__(self):
+        if self.season is not None and self.season < 1:
+            raise InputError(f"season={self.season}: expected a positive number of steps")
+
     def load(self, *, context_length: int | None = None, prediction_length: int | None = None, processor=None):
         """The prepared [`ForecastData`]; a saved model's lengths and processor take the place of these settings'."""
         from ..data import load_series, make_windows, parse_split
@@ -134,7 +138,9 @@ class DistillSettings:
         default_factory=lambda: list(CONTROLS),
         metadata={"help": "Controls beside the student: student_no_kd, linear, seasonal_naive; or none."},
     )
-    recipe: str = field(default="paper", metadata={"help": "Named defaults; 'paper' sets everything as published."})
+    recipe: str = field(
+        default="paper", metadata={"help": "Named defaults; 'paper': student, objective and schedule as published."}
+    )
     config: str | None = field(
         default=None,
         metadata={"help": "YAML or JSON file of these flags; it overrides the recipe, flags override it."},
@@ -184,6 +190,12 @@ class EvaluateSettings:
     def __post_init__(self):
         if self.model is None:
             raise InputError("--model is missing: give the folder or Hub id of a trained student or teacher")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
+        if self.output is not None and not Path(self.output).parent.is_dir():
+            raise InputError(
+                f"--output {self.output!r}: there is no folder {str(Path(self.output).parent)!r}; make it"
+            )
         if self.output is not None and Path(self.output).exists() and not self.overwrite:
             raise InputError(f"{self.output!r} exists: name another --output, or pass --overwrite")
 

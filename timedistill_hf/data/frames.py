@@ -1,6 +1,7 @@
 """From a table to a [`Series`]: which column is time, which are values, wide or long, regular or not."""
 
 import logging
+import re
 import warnings
 
 import numpy as np
@@ -41,8 +42,8 @@ def frame_to_series(
 ) -> Series:
     """Read a wide table (one column a channel) or, with an id column, a long one (id, timestamp, value).
 
-    Rules: the time column is the one named, else the first called date, timestamp, datetime, time or ds, or the first
-    of datetime type. Rows are sorted by time. A long table becomes one channel per id and value column, missing where
+    Rules: the time column is the one named, else the first of datetime type, or called date, timestamp, datetime, time
+    or ds. Rows are sorted by time. A long table becomes one channel per id and value column, missing where
     an id has no row. Steps left out of an otherwise regular series are put back as missing.
 
     Args:
@@ -55,6 +56,7 @@ def frame_to_series(
     if len(frame) == 0:
         raise InputError(f"{name!r} has no rows")
     _check_known(frame, [timestamp_column, id_column, *(target_columns or [])], name)
+    frame = _without_saved_index(frame, target_columns or [], name)
     timestamp_column = timestamp_column or _find_timestamp_column(frame)
     if timestamp_column is not None:
         frame = frame.assign(**{timestamp_column: _read_timestamps(frame[timestamp_column], name)})
@@ -81,7 +83,17 @@ def frame_to_series(
         freq=freq,
         season=season or _season(freq),
         name=name,
+        id_column=id_column,
+        regularized=regularize,
     )
+
+
+def _without_saved_index(frame: pd.DataFrame, wanted: list[str], source: str) -> pd.DataFrame:
+    """Leave out the row numbers that pandas writes beside a table when it is saved with its index."""
+    saved = [c for c in frame.columns if re.fullmatch(r"Unnamed: 0|__index_level_\d+__", str(c)) and c not in wanted]
+    if saved:
+        logger.warning("%s: %s is a saved index and is left out", source, ", ".join(map(repr, saved)))
+    return frame.drop(columns=saved)
 
 
 def _check_known(frame: pd.DataFrame, names: list[str | None], source: str) -> None:
@@ -99,20 +111,43 @@ def _find_timestamp_column(frame: pd.DataFrame) -> str | None:
 
 
 def _read_timestamps(column: pd.Series, source: str) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(column):
+    """Naive timestamps, in UTC where the column says its zone."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        parsed = column if column.dt.tz is not None else column.dt.tz_localize("UTC")
+        parsed = parsed.dt.tz_convert("UTC")
+    elif pd.api.types.is_numeric_dtype(column):
         raise InputError(
             f"the time column {column.name!r} of {source!r} holds numbers such as {column.iloc[0]!r}: write dates "
             "(2024-01-31 15:00), or name another column with --timestamp_column"
         )
-    parsed = pd.to_datetime(column, errors="coerce", format=None if len(column) < 2 else "mixed")
+    else:
+        parsed = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+        if parsed.isna().any():
+            parsed = _read_local_format(column, source)
     if parsed.isna().any():
         row = int(np.flatnonzero(parsed.isna().to_numpy())[0])
         raise InputError(
-            f"row {row} of {source!r} has the timestamp {column.iloc[row]!r}: expected a date such as 2024-01-31 15:00"
+            f"row {row} of {source!r} has the timestamp {column.iloc[row]!r}: expected a date such as "
+            "2024-01-31 15:00, written alike in all rows"
         )
-    if parsed.dt.tz is not None:
-        parsed = parsed.dt.tz_convert("UTC").dt.tz_localize(None)
-    return parsed
+    return parsed.dt.tz_localize(None)
+
+
+def _read_local_format(column: pd.Series, source: str) -> pd.Series:
+    """One format for the whole column, month or day first, whichever reads all rows; refused where both do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        month_first = pd.to_datetime(column, errors="coerce", utc=True)
+        day_first = pd.to_datetime(column, errors="coerce", utc=True, dayfirst=True)
+    starts_with_year = str(column.iloc[0])[:4].isdigit()
+    if starts_with_year or day_first.isna().any():
+        return month_first
+    if month_first.isna().any() or month_first.equals(day_first):
+        return day_first
+    raise InputError(
+        f"the timestamps of {source!r}, such as {column.iloc[0]!r}, may begin with the day or with the month: "
+        "write them as 2024-01-31"
+    )
 
 
 def _long_to_wide(
@@ -122,6 +157,9 @@ def _long_to_wide(
         raise InputError(f"{source!r} is long (id column {id_column!r}) and needs a time column: --timestamp_column")
     targets = targets or [column for column in frame.columns if column not in (id_column, timestamp_column)]
     _check_numeric(frame, targets, source)
+    if frame[id_column].isna().any():
+        row = int(np.flatnonzero(frame[id_column].isna().to_numpy())[0])
+        raise InputError(f"row {row} of {source!r} has no id in column {id_column!r}: fill it, or drop the row")
     duplicated = frame.duplicated([id_column, timestamp_column])
     if duplicated.any():
         row = frame[duplicated].iloc[0]

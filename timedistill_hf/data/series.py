@@ -22,6 +22,9 @@ class Series:
         season: steps of one season, for the seasonal naive forecast and MASE; 1 where none is known.
         name: what the data are called in results.
         note: what must be said wherever figures on these data are printed.
+        id_column: the column of series ids, where the source was a long table.
+        regularized: whether rows were sorted and left-out steps put back.
+        missing_value: the sentinel that was read as missing.
     """
 
     values: torch.Tensor
@@ -32,6 +35,9 @@ class Series:
     season: int = 1
     name: str = "series"
     note: str = ""
+    id_column: str | None = None
+    regularized: bool = True
+    missing_value: float | None = None
 
     def __post_init__(self):
         if self.values.ndim != 2 or self.values.shape[1] != len(self.columns):
@@ -57,7 +63,7 @@ class Series:
     def with_missing(self, sentinel: float) -> "Series":
         """A copy in which every cell equal to `sentinel` counts as missing."""
         values = torch.where(self.values == sentinel, torch.nan, self.values)
-        return replace(self, values=values)
+        return replace(self, values=values, missing_value=sentinel)
 
     def fingerprint(self) -> str:
         """A short hash of values and column names; the same data give the same one on every machine."""

@@ -54,7 +54,10 @@ def load_series(
     from .frames import frame_to_series
 
     if isinstance(source, str) and source == SYNTHETIC:
-        return synthetic_series()
+        if timestamp_column or id_column or target_columns or missing_value is not None:
+            raise InputError("the synthetic series has fixed columns: column options and missing_value are for files")
+        series = synthetic_series()
+        return replace(series, season=season or series.season)
     benchmark = BENCHMARKS.get(source.lower()) if isinstance(source, str) else None
     if isinstance(source, pd.DataFrame):
         frame, name = source, "frame"

@@ -22,7 +22,8 @@ class SplitSpec:
 
     Args:
         rows: rows of train, validation and test, in order; what is left after them is not used.
-        ratios: shares of train, validation and test. Train and test are rounded down, validation takes the rest.
+        ratios: shares of train, validation and test. Train and test are rounded down; validation takes the rest where
+            the shares add up to 1, and is rounded down too where they do not.
         dates: first timestamp of validation, of test and, optionally, the first one no longer used.
     """
 
@@ -36,7 +37,8 @@ class SplitSpec:
             return self._by_date(num_rows, timestamps)
         if self.ratios is not None:
             train, test = int(num_rows * self.ratios[0]), int(num_rows * self.ratios[2])
-            counts = (train, num_rows - train - test, test)
+            is_whole = abs(sum(self.ratios) - 1) < 1e-9
+            counts = (train, num_rows - train - test if is_whole else int(num_rows * self.ratios[1]), test)
         else:
             counts = self.rows
         if sum(counts) > num_rows:
@@ -73,7 +75,7 @@ def parse_split(text: str) -> SplitSpec:
         numbers = [float(part) for part in parts]
     except ValueError:
         return SplitSpec(dates=_parse_dates(parts, text, expected))
-    if len(numbers) != 3 or min(numbers) <= 0:
+    if len(numbers) != 3 or not min(numbers) > 0 or not sum(numbers) < float("inf"):
         raise InputError(f"split {text!r}: {expected}, three numbers above 0")
     if max(numbers) < 1:
         if sum(numbers) > 1 + 1e-9:

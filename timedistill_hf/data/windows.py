@@ -140,6 +140,8 @@ def make_windows(
                 f"{context_length} and prediction_length={prediction_length} needs {needed} of its own: lower them, "
                 "or change --split"
             )
+        if observed is not None and not bool(observed[slice(*getattr(rows, name))].any()):
+            raise InputError(f"the {name} rows {getattr(rows, name)} hold no value at all: change --split")
     naive_errors = seasonal_naive_errors(series.values[slice(*rows.train)].double().numpy(), series.season)
     return ForecastData(series, rows, processor, **parts, naive_errors=naive_errors)
 

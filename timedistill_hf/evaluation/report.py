@@ -59,10 +59,10 @@ def results_table(models: dict[str, dict], tablefmt: str = "github") -> str:
     return tabulate(rows, headers=headers, tablefmt=tablefmt, disable_numparse=True, colalign=("left", *["right"] * 5))
 
 
-def hardware() -> dict:
+def hardware(device: torch.device | str = "cpu") -> dict:
     """Where the milliseconds were measured."""
     return {
-        "device": torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu",
+        "device": torch.device(device).type,
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
     }

@@ -64,7 +64,7 @@ def _load(name_or_path: str):
     from transformers import AutoConfig
 
     from ..student import TimeDistillForPrediction
-    from ..teachers import load_teacher
+    from ..teachers import load_teacher, load_weights
 
     try:
         config = AutoConfig.from_pretrained(name_or_path)
@@ -72,5 +72,5 @@ def _load(name_or_path: str):
         reason = str(error).splitlines()[0]
         raise InputError(f"model {name_or_path!r} is no folder or Hub model that can be read: {reason}") from error
     if isinstance(config, TimeDistillConfig):
-        return TimeDistillForPrediction.from_pretrained(name_or_path, use_safetensors=True).eval(), "student"
+        return load_weights(TimeDistillForPrediction, name_or_path).eval(), "student"
     return load_teacher(name_or_path), "teacher"

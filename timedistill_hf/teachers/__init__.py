@@ -38,8 +38,20 @@ def load_teacher(name_or_path: str, *, revision: str | None = None) -> Teacher:
             f"can be read: {reason}"
         ) from error
     family = get_family(config.model_type)
-    model = family.model_class.from_pretrained(name_or_path, revision=revision, use_safetensors=True)
-    return Teacher(model, family)
+    return Teacher(load_weights(family.model_class, name_or_path, revision), family)
+
+
+def load_weights(model_class: type, name_or_path: str, revision: str | None = None):
+    """`from_pretrained` with safetensors only; weights that are missing or broken are an [`InputError`]."""
+    from safetensors import SafetensorError
+
+    try:
+        return model_class.from_pretrained(name_or_path, revision=revision, use_safetensors=True)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"the weights of {name_or_path!r} cannot be loaded as {model_class.__name__}: {reason}"
+        ) from error
 
 
 def teacher_family_name(name_or_path: str) -> str | None:

@@ -77,9 +77,15 @@ class ForecastTrainingArguments(TrainingArguments):
             raise InputError(f"lr_epoch_decay={self.lr_epoch_decay}: expected a factor above 0, at most 1")
         if self.lr_constant_epochs < 0:
             raise InputError(f"lr_constant_epochs={self.lr_constant_epochs}: expected 0 or more")
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < float("inf"):
             raise InputError(f"learning_rate={self.learning_rate}: expected a number above 0")
-        super().__post_init__()
+        for name, least in (("per_device_train_batch_size", 1), ("per_device_eval_batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name}={getattr(self, name)}: expected {least} or more")
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise InputError(str(error)) from error
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched != self.world_size:
             raise InputError(

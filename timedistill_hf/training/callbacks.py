@@ -27,5 +27,6 @@ class ValidationEarlyStopping(EarlyStoppingCallback):
     """Early stopping that leaves other evaluations, such as the one on the test windows, alone."""
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
-        if args.metric_for_best_model in metrics:
+        name = args.metric_for_best_model
+        if name in metrics or f"eval_{name}" in metrics:
             super().on_evaluate(args, state, control, metrics, **kwargs)

@@ -36,7 +36,7 @@ class ForecastTrainer(Trainer):
         self._sums_per_window = False
         self._reports_sums = self.compute_metrics is None
         self.add_callback(StopOnNaNCallback())
-        if args.early_stopping_patience and self.eval_dataset is not None:
+        if args.early_stopping_patience and args.eval_strategy != "no" and self.eval_dataset is not None:
             self.add_callback(ValidationEarlyStopping(args.early_stopping_patience))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

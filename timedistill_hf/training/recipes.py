@@ -26,18 +26,27 @@ _PAPER_WEIGHTS = {
         "weather": (0.5, 2.0),
     },
 }
+_PAPER_TEACHERS = {
+    "itransformer": {
+        "etth2": {"d_model": 128, "ffn_dim": 128},
+        "electricity": {"num_hidden_layers": 3, "d_model": 512, "ffn_dim": 512},
+    },
+}
 _PAPER_EPOCHS = {"electricity": 30, "solar": 30, "traffic": 10}
 
 
 def paper(dataset: str, teacher_family: str | None) -> dict:
-    """Everything as published for that data set and teacher: student, objective, schedule, no clipping.
+    """As published for that data set and teacher: student, objective, schedule, no clipping, and iTransformer's size.
 
-    A part of a benchmark (`traffic_sub6`) takes the whole one's settings.
+    A part of a benchmark (`traffic_sub6`) takes the whole one's settings. How a teacher is trained is its family's
+    affair (`training_defaults`): iTransformer as published, PatchTST with longer patches and absolute error.
     """
     benchmark = dataset.lower().split("_sub")[0]
     alpha, beta = _PAPER_WEIGHTS.get(teacher_family, {}).get(benchmark, (1.0, 1.0))
     is_traffic = benchmark == "traffic"
+    teacher = _PAPER_TEACHERS.get(teacher_family, {}).get(benchmark)
     return {
+        **({"teacher_config": teacher} if teacher else {}),
         "context_length": 720,
         "prediction_length": 96,
         "architecture": "two_branch",

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transformers import PreTrainedModel, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import TrainerState
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from ..errors import InputError
 from ..files import staged_folder, write_json
 from .forecast_trainer import ForecastTrainer
 
@@ -39,8 +42,11 @@ def run_stage(
         logger.info("%s: finished before, loaded from %s", name, folder)
         return type(model).from_pretrained(folder, use_safetensors=True).eval()
 
-    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer = make_trainer(model)
+    checkpoint = newest_complete_checkpoint(folder)
+    try:
+        trainer = make_trainer(model)
+    except (ImportError, RuntimeError) as error:  # a tracker in report_to that is not installed, say
+        raise InputError(f"{name}: {error}") from error
     args = trainer.args
     steps_per_epoch = -(-len(trainer.train_dataset) // trainer.get_total_train_batch_size(args))
     length = f"{args.max_steps} steps" if args.max_steps > 0 else f"at most {args.num_train_epochs:g} epochs"
@@ -60,3 +66,22 @@ def run_stage(
             write_json(stage / HISTORY, trainer.state.log_history)
     trainer.accelerator.wait_for_everyone()
     return trainer.accelerator.unwrap_model(trainer.model).eval()
+
+
+def newest_complete_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint whose saving was not cut off: the Trainer writes `trainer_state.json` after all else."""
+    numbered = {}
+    for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        step = path.name.rpartition("-")[2]
+        if step.isdigit() and _is_complete(path):
+            numbered[int(step)] = path
+    return str(numbered[max(numbered)]) if numbered else None
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    try:
+        TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+    except (OSError, ValueError, TypeError):
+        logger.warning("%s was cut off while it was saved and is not used", checkpoint)
+        return False
+    return True

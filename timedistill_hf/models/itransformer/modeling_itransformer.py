@@ -107,6 +107,7 @@ class ITransformerForPrediction(PreTrainedModel):
         past_values: torch.Tensor,
         past_observed_mask: torch.Tensor | None = None,
         future_values: torch.Tensor | None = None,
+        future_observed_mask: torch.Tensor | None = None,
         **kwargs,
     ) -> ITransformerOutput:
         r"""
@@ -114,6 +115,7 @@ class ITransformerForPrediction(PreTrainedModel):
             past_values: `[B, L, C]`.
             past_observed_mask: `[B, L, C]`, 1 where observed; missing steps are set to the window's observed mean.
             future_values: `[B, S, C]`, the truth; with it the output holds the loss.
+            future_observed_mask: `[B, S, C]`, 1 where the truth was observed.
         """
         if past_values.shape[1] != self.config.context_length:
             raise ValueError(
@@ -128,8 +130,9 @@ class ITransformerForPrediction(PreTrainedModel):
 
         loss = None
         if future_values is not None:
-            criterion = F.l1_loss if self.config.loss == "mae" else F.mse_loss
-            loss = criterion(forecast, future_values)
+            error = forecast - future_values
+            error = error.abs() if self.config.loss == "mae" else error.square()
+            loss = error.mean() if future_observed_mask is None else error[future_observed_mask.bool()].mean()
         return ITransformerOutput(
             loss=loss, prediction_outputs=forecast, last_hidden_state=tokens, loc=loc, scale=scale
         )
