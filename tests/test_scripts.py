@@ -188,6 +188,27 @@ def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, 
         assert resumed[name]["mse"] == pytest.approx(expected[name]["mse"], rel=1e-4), name
 
 
+def test_training_that_diverges_says_what_to_do(csv, tmp_path, monkeypatch, capsys):
+    command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--learning_rate", "1e30", *TINY, *TINY_TEACHER)
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, "distill.py", *command, "--max_steps", "3")
+    assert caught.value.code == 2
+    assert "lower the learning rate" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out/results.json").exists()
+
+
+def test_a_teacher_without_readable_weights_is_named(finished, csv, tmp_path, monkeypatch, capsys):
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    (teacher / "config.json").write_bytes((finished[0] / "teacher/config.json").read_bytes())
+    command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--teacher", teacher, *TINY)
+    assert "cannot be loaded as ITransformerForPrediction" in fails(monkeypatch, capsys, "distill.py", *command)
+    weights = (finished[0] / "teacher/model.safetensors").read_bytes()
+    (teacher / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    assert "cannot be loaded as ITransformerForPrediction" in fails(monkeypatch, capsys, "distill.py", *command)
+    assert not (tmp_path / "out").exists()
+
+
 def test_overwrite_takes_nothing_along_that_is_not_a_runs(csv, tmp_path, monkeypatch, capsys):
     (tmp_path / "README.md").write_text("mine")
     (tmp_path / "teacher").mkdir()
@@ -211,6 +232,9 @@ def test_overwrite_takes_nothing_along_that_is_not_a_runs(csv, tmp_path, monkeyp
         (["--split", "1,2"], "split '1,2'"),
         (["--teacher_config", '{"wheels": 4}'], "no configuration field 'wheels'"),
         (["--context_length", "5000"], "train has"),
+        (["--push_to_hub", "true"], "push the student afterwards"),
+        (["--resume_from_checkpoint", "x"], "a run resumes by itself"),
+        (["--eval_strategy", "no"], "load_best_model_at_end"),
     ],
 )
 def test_bad_input_ends_at_once_with_one_line(csv, tmp_path, monkeypatch, capsys, flags, message):
