@@ -52,24 +52,28 @@ def student(student_config):
     return TimeDistillForPrediction(student_config)
 
 
+def tiny_patchtst(**overrides) -> PatchTSTForPrediction:
+    """An untrained PatchTST, six patches of eight steps."""
+    settings = {
+        "context_length": CONTEXT,
+        "prediction_length": HORIZON,
+        "num_input_channels": CHANNELS,
+        "patch_length": 8,
+        "patch_stride": 8,
+        "d_model": 8,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+        "ffn_dim": 16,
+        "pooling_type": None,
+    }
+    return PatchTSTForPrediction(PatchTSTConfig(**(settings | overrides)))
+
+
 def tiny_teacher(name: str) -> Teacher:
     """An untrained teacher of that family, deterministic."""
     set_seed(1)
     if name == "patchtst":
-        model = PatchTSTForPrediction(
-            PatchTSTConfig(
-                context_length=CONTEXT,
-                prediction_length=HORIZON,
-                num_input_channels=CHANNELS,
-                patch_length=8,
-                patch_stride=8,
-                d_model=8,
-                num_attention_heads=2,
-                num_hidden_layers=1,
-                ffn_dim=16,
-                pooling_type=None,
-            )
-        )
+        model = tiny_patchtst()
     else:
         model = ITransformerForPrediction(
             ITransformerConfig(

@@ -181,7 +181,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, 
             run(monkeypatch, "distill.py", *command)
     assert not (cut / "results.json").exists()
     error = fails(monkeypatch, capsys, "distill.py", *command, "--alpha", "3")
-    assert "holds an unfinished run with alpha=1.0, this one has 3.0" in error
+    assert "holds a run with alpha=1.0, this one has 3.0" in error
     run(monkeypatch, "distill.py", *command)
     resumed = json.loads((cut / "results.json").read_text())["models"]
     for name in expected:

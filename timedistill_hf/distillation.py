@@ -9,10 +9,10 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from .cli.settings import DataSettings, DistillSettings, StudentSettings
-from .data.windows import ForecastData
+from .data.windows import ForecastData, split_targets
 from .errors import InputError
 from .evaluation.controls import SeasonalNaive
-from .evaluation.evaluate_model import evaluate_model, milliseconds_per_batch
+from .evaluation.evaluate_model import score_model
 from .evaluation.report import hardware, versions
 from .files import write_json
 from .run_folder import RESULTS, RunFolder
@@ -164,11 +164,7 @@ class Distillation:
         scores = {}
         for name, model in models.items():
             model.to(self.args.device)
-            scores[name] = {
-                **evaluate_model(model, data, data.test, batch_size=self.args.eval_batch_size, label=name),
-                "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                "milliseconds": milliseconds_per_batch(model, data.test),
-            }
+            scores[name] = score_model(model, data, batch_size=self.args.eval_batch_size, label=name)
         results = {
             "models": scores,
             "teacher": {"family": teacher.family.model_type, "source": self.settings.teacher},
@@ -195,9 +191,9 @@ class Distillation:
         from .plots import plot_forecast
 
         window = data.test[len(data.test) // 2]
-        past = {name: value.unsqueeze(0).to(self.args.device) for name, value in window.items() if "past" in name}
+        inputs, _ = split_targets({name: value.unsqueeze(0).to(self.args.device) for name, value in window.items()})
         with torch.no_grad():
-            forecasts = {name: models[name](**past).prediction_outputs[0].cpu() for name in ("student", "teacher")}
+            forecasts = {name: models[name](**inputs).prediction_outputs[0].cpu() for name in ("student", "teacher")}
         units = {name: data.processor.unstandardize(values).numpy() for name, values in forecasts.items()}
         shown = min(data.processor.context_length, 2 * data.processor.prediction_length)
         channel = data.num_input_channels - 1

@@ -65,7 +65,7 @@ class RunFolder:
         for name in sorted(set(before) | set(now)):
             if before.get(name) != now.get(name):
                 raise InputError(
-                    f"{str(self.path)!r} holds an unfinished run with {name}={before.get(name)!r}, this one has "
+                    f"{str(self.path)!r} holds a run with {name}={before.get(name)!r}, this one has "
                     f"{now.get(name)!r}: use the same to resume it, another --output_dir, or --overwrite to start anew"
                 )
 

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from transformers import PatchTSTConfig, PatchTSTForPrediction
 
-from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_teacher
+from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_patchtst, tiny_teacher
 from timedistill_hf.errors import InputError
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher, teacher_family_name
 from timedistill_hf.teachers.quality import teacher_against_naive, warn_if_worse_than_naive
@@ -77,20 +76,7 @@ def test_default_configuration_and_training_settings_are_valid(name, tmp_path):
 
 
 def test_patchtst_distribution_head_forecasts_its_mean():
-    config = PatchTSTConfig(
-        context_length=CONTEXT,
-        prediction_length=HORIZON,
-        num_input_channels=CHANNELS,
-        patch_length=8,
-        patch_stride=8,
-        d_model=8,
-        num_attention_heads=2,
-        num_hidden_layers=1,
-        loss="nll",
-        distribution_output="normal",
-        prediction_type=None,
-    )
-    model = PatchTSTForPrediction(config).eval()
+    model = tiny_patchtst(loss="nll", distribution_output="normal", pooling_type="mean").eval()
     teacher = Teacher(model, get_family("patchtst"))
     x = torch.randn(2, CONTEXT, CHANNELS) * 3 + 1
     output = model(past_values=x)

@@ -26,7 +26,7 @@ def test_a_finished_teacher_is_loaded_and_another_one_refused(data, tmp_path):
     again = train_teacher("itransformer", data, folder, config=SMALL, **QUICK)
     assert torch.equal(weights(first), weights(again))
     assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
-    with pytest.raises(InputError, match=r"holds an unfinished run with"):
+    with pytest.raises(InputError, match=r"holds a run with"):
         train_teacher("patchtst", data, folder, config=SMALL, **QUICK)
     with pytest.raises(InputError, match=r"learning_rate=0.0001, this one has 0.5"):
         train_teacher("itransformer", data, folder, config=SMALL, **QUICK, learning_rate=0.5)

@@ -59,3 +59,12 @@ def milliseconds_per_batch(model: nn.Module, windows: Dataset, *, batch_size: in
             torch.accelerator.synchronize()
         times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times[3:])
+
+
+def score_model(model: nn.Module, data: ForecastData, *, batch_size: int, label: str) -> dict:
+    """What results hold of a model: its errors on all test windows, `parameters` and `milliseconds` (32 windows)."""
+    return {
+        **evaluate_model(model, data, data.test, batch_size=batch_size, label=label),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "milliseconds": milliseconds_per_batch(model, data.test),
+    }

@@ -8,7 +8,7 @@ from ..files import write_json
 from ..processor import TimeDistillProcessor
 from ..student import TimeDistillConfig
 from .controls import SeasonalNaive
-from .evaluate_model import evaluate_model, milliseconds_per_batch
+from .evaluate_model import score_model
 from .report import hardware, versions
 
 
@@ -38,11 +38,7 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
         "role": role,
         "model": settings.model,
         "models": {
-            name: {
-                **evaluate_model(candidate, data, data.test, batch_size=settings.batch_size, label=name),
-                "parameters": sum(parameter.numel() for parameter in candidate.parameters()),
-                "milliseconds": milliseconds_per_batch(candidate, data.test),
-            }
+            name: score_model(candidate, data, batch_size=settings.batch_size, label=name)
             for name, candidate in models.items()
         },
         "data": {

@@ -4,7 +4,6 @@ import json
 import os
 
 import torch
-from torch import nn
 from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 
@@ -103,8 +102,3 @@ class ForecastTrainer(Trainer):
 
 def _metrics_from_sums(prediction) -> dict[str, float]:
     return mean_errors(torch.as_tensor(prediction.predictions))
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Trainable and frozen parameters; buffers do not count."""
-    return sum(parameter.numel() for parameter in model.parameters())
