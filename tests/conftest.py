@@ -1,5 +1,6 @@
 """Tiny data and models, built from configurations; nothing here reaches the network."""
 
+import logging
 import os
 import tempfile
 
@@ -17,6 +18,8 @@ from transformers import PatchTSTConfig, PatchTSTForPrediction, set_seed
 
 from timedistill_hf import ITransformerConfig, ITransformerForPrediction, TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
+from timedistill_hf.models.informer import InformerForMeanPrediction
+from timedistill_hf.models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
 from timedistill_hf.teachers import Teacher, get_family
 
 
@@ -32,6 +35,16 @@ transformers.utils.logging.disable_progress_bar()
 @pytest.fixture(autouse=True)
 def _seeded():
     set_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """The scripts set up logging for a process of their own."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), logging.getLogger("timedistill_hf").level
+    yield
+    root.handlers[:] = handlers
+    logging.getLogger("timedistill_hf").setLevel(level)
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +82,41 @@ def tiny_patchtst(**overrides) -> PatchTSTForPrediction:
     return PatchTSTForPrediction(PatchTSTConfig(**(settings | overrides)))
 
 
+def tiny_informer(look_back: int = CONTEXT, channels: int = CHANNELS, **overrides) -> InformerForMeanPrediction:
+    """An untrained Informer without calendar features; direct with the default look-back."""
+    settings = {
+        "d_model": 8,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 16,
+        "decoder_ffn_dim": 16,
+    }
+    family = get_family("informer")
+    return InformerForMeanPrediction(family.config(look_back, HORIZON, channels, **(settings | overrides)))
+
+
+def tiny_modern_tcn(**overrides) -> ModernTCNForPrediction:
+    """An untrained ModernTCN, twelve patches of eight steps, four steps apart."""
+    settings = {
+        "context_length": CONTEXT,
+        "prediction_length": HORIZON,
+        "num_input_channels": CHANNELS,
+        "d_model": 4,
+        "large_kernel_size": 7,
+        "small_kernel_size": 3,
+    }
+    return ModernTCNForPrediction(ModernTCNConfig(**(settings | overrides)))
+
+
 def tiny_teacher(name: str) -> Teacher:
     """An untrained teacher of that family, deterministic."""
     set_seed(1)
     if name == "patchtst":
         model = tiny_patchtst()
+    elif name == "informer":
+        model = tiny_informer()
+    elif name == "modern_tcn":
+        model = tiny_modern_tcn()
     else:
         model = ITransformerForPrediction(
             ITransformerConfig(

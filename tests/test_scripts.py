@@ -1,11 +1,8 @@
 """The scripts as a user runs them, on a small CSV."""
 
 import json
-import logging
-import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,41 +10,14 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from tests.scripts_helper import SCRIPTS, fails, run
 from timedistill_hf import Forecaster
 from timedistill_hf.data import synthetic_series
 from timedistill_hf.data.sources import load_series
 
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 TINY = ["--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true", "--report_to", "none"]
 TINY_TEACHER = ["--teacher_config", '{"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "ffn_dim": 16}']
-
-
-def run(monkeypatch, script: str, *arguments) -> None:
-    path = str(SCRIPTS / script)
-    monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
-    runpy.run_path(path, run_name="__main__")
-
-
-def fails(monkeypatch, capsys, script: str, *arguments) -> str:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as caught:
-        run(monkeypatch, script, *arguments)
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert caught.value.code == 2, lines
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    return lines[0]
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before():
-    """The scripts set up logging for a process of their own."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), logging.getLogger("timedistill_hf").level
-    yield
-    root.handlers[:] = handlers
-    logging.getLogger("timedistill_hf").setLevel(level)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +116,7 @@ def test_a_trained_teacher_is_taken_from_its_folder(csv, tmp_path, monkeypatch, 
     run(monkeypatch, "distill.py", *command)
     results = json.loads((folder / "results.json").read_text())
     assert set(results["models"]) == {"student", "teacher"}
-    assert results["teacher"] == {"family": "patchtst", "source": str(teacher)}
+    assert results["teacher"] == {"family": "patchtst", "source": str(teacher), "signal": "stored"}
     assert results["settings"]["alpha"] == 0.5
     assert (teacher / "model.safetensors").read_bytes() == before
     assert "holds results already" in fails(monkeypatch, capsys, "distill.py", *command)
@@ -186,6 +156,38 @@ def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, 
     resumed = json.loads((cut / "results.json").read_text())["models"]
     for name in expected:
         assert resumed[name]["mse"] == pytest.approx(expected[name]["mse"], rel=1e-4), name
+
+
+def test_the_teachers_signal_is_stored_where_it_may_be(finished, csv, tmp_path, monkeypatch, capsys, caplog):
+    """Live and stored give the same student; a store of one's own is kept and found by the next run."""
+    command = (
+        "distill.py", "--dataset", csv, "--teacher", finished[0] / "teacher", "--hidden_size", "16", "--controls",
+        "none", "--num_train_epochs", "2", *TINY,
+    )  # fmt: skip
+
+    def distill(name, *flags):
+        run(monkeypatch, *command, "--output_dir", tmp_path / name, *flags)
+        results = json.loads((tmp_path / name / "results.json").read_text())
+        return results["teacher"]["signal"], results["models"]["student"]["mse"]
+
+    live = distill("live", "--teacher_signal", "live")
+    small = distill("small", "--signal_limit_gb", "0.00001")
+    stored = distill("stored")
+    assert [signal for signal, _ in (live, small, stored)] == ["live", "live", "stored"]
+    assert small[1] == live[1]
+    assert stored[1] == pytest.approx(live[1], rel=1e-3)
+    assert not (tmp_path / "stored/teacher_signal").exists()
+    shared = tmp_path / "shared"
+    assert distill("first", "--signal_dir", shared) == stored
+    (store,) = shared.iterdir()
+    written = (store / "manifest.json").stat().st_mtime_ns
+    assert distill("second", "--signal_dir", shared, "--seed", "7")[0] == "stored"
+    assert [path.stat().st_mtime_ns for path in shared.glob("*/manifest.json")] == [written]
+    error = fails(
+        monkeypatch, capsys, *command, "--output_dir", tmp_path / "no", "--teacher_signal", "stored",
+        "--signal_limit_gb", "0.00001",
+    )  # fmt: skip
+    assert "--signal_limit_gb allows 1e-05: raise it, or pass --teacher_signal live" in error
 
 
 def test_training_that_diverges_says_what_to_do(csv, tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ from importlib import import_module
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTimeSeriesPrediction
 
 from .models.itransformer import ITransformerConfig, ITransformerForPrediction
+from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, TimeDistillForPrediction
 
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 for _config, _model in (
     (TimeDistillConfig, TimeDistillForPrediction),
     (ITransformerConfig, ITransformerForPrediction),
+    (ModernTCNConfig, ModernTCNForPrediction),
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     AutoModel.register(_config, _model, exist_ok=True)
@@ -37,12 +39,15 @@ _LAZY = {
     "load_series": ".data",
     "load_teacher": ".teachers",
     "make_windows": ".data",
+    "store_signal": ".teachers.store",
     "train_teacher": ".training.teacher_training",
 }
 
 __all__ = [
     "ITransformerConfig",
     "ITransformerForPrediction",
+    "ModernTCNConfig",
+    "ModernTCNForPrediction",
     "TimeDistillConfig",
     "TimeDistillForPrediction",
     "TimeDistillProcessor",

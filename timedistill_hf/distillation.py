@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shutil
 from pathlib import Path
 
 import torch
@@ -15,9 +16,10 @@ from .evaluation.controls import SeasonalNaive
 from .evaluation.evaluate_model import score_model
 from .evaluation.report import hardware, versions
 from .files import write_json
-from .run_folder import RESULTS, RunFolder
+from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .teachers import FAMILIES, Teacher, get_family, load_teacher
+from .teachers.store import StoredSignalDataset, plan_store, store_signal
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import run_stage
@@ -100,6 +102,7 @@ class Distillation:
         return results
 
     def _check_flags(self) -> None:
+        self.args.check_metric()
         if self.args.push_to_hub:
             raise InputError(
                 "--push_to_hub: this run trains several models; push the student afterwards (push_to_hub)"
@@ -111,7 +114,10 @@ class Distillation:
         """Raise where the teacher cannot serve; load it where it is trained already."""
         name = self.settings.teacher
         if name in FAMILIES:
-            build_config(get_family(name), data, self.settings.teacher_fields())
+            family = get_family(name)
+            config = build_config(family, data, self.settings.teacher_fields())
+            if self.settings.teacher_signal == "stored":
+                self._fits(Teacher(family.model_class(config), family), data)
             return None
         if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
             raise InputError(
@@ -119,6 +125,7 @@ class Distillation:
             )
         teacher = load_teacher(name)
         teacher.check_fits(**data.shape)
+        teacher.check_time_features(_data_for(teacher, data).num_time_features)
         return teacher
 
     def _train_teacher(self, data: ForecastData) -> Teacher:
@@ -132,11 +139,42 @@ class Distillation:
 
     def _student(self, data: ForecastData, teacher: Teacher, config: TimeDistillConfig) -> PreTrainedModel:
         def make_trainer(model: PreTrainedModel) -> TimeDistillTrainer:
-            return TimeDistillTrainer(model=model, args=self.args, teacher=teacher, **data.for_trainer())
+            stored = self._stored_signal(data, teacher)
+            if stored is not None:
+                arguments = data.for_trainer() | {"train_dataset": stored}
+                return TimeDistillTrainer(model=model, args=self.args, **arguments)
+            arguments = data.for_trainer() | {"train_dataset": _data_for(teacher, data).train}
+            return TimeDistillTrainer(model=model, args=self.args, teacher=teacher, **arguments)
 
         return run_stage(
             "student", self.folder.path, lambda: TimeDistillForPrediction(config), make_trainer, self.args.seed
         )
+
+    def _stored_signal(self, data: ForecastData, teacher: Teacher) -> StoredSignalDataset | None:
+        """The training windows with the teacher's signal; `None` where it is to run live."""
+        teacher.to(self.args.device)
+        if not self._fits(teacher, data):
+            logger.info("Teacher signal: live, the teacher runs in every step")
+            return None
+        windows = _data_for(teacher, data).train
+        return store_signal(teacher, windows, self._signal_directory, batch_size=self.args.eval_batch_size)
+
+    def _fits(self, teacher: Teacher, data: ForecastData) -> bool:
+        """Whether the teacher's signal is to be stored: asked for, and within the size that is allowed."""
+        if self.settings.teacher_signal == "live":
+            return False
+        size = plan_store(teacher, _data_for(teacher, data).train).num_bytes / 1e9
+        if size <= self.settings.signal_limit_gb:
+            return True
+        sizes = f"the teacher's signal takes {size:.3g} GB, --signal_limit_gb allows {self.settings.signal_limit_gb:g}"
+        if self.settings.teacher_signal == "stored":
+            raise InputError(f"{sizes}: raise it, or pass --teacher_signal live")
+        logger.warning("%s", sizes)
+        return False
+
+    @property
+    def _signal_directory(self) -> Path:
+        return Path(self.settings.signal_dir) if self.settings.signal_dir else self.folder.path / SIGNAL_FOLDER
 
     def _control(self, name: str, data: ForecastData, config: TimeDistillConfig, overrides: dict) -> PreTrainedModel:
         folder = self.folder.path / "controls" / name
@@ -164,10 +202,15 @@ class Distillation:
         scores = {}
         for name, model in models.items():
             model.to(self.args.device)
-            scores[name] = score_model(model, data, batch_size=self.args.eval_batch_size, label=name)
+            windows = _data_for(teacher, data) if name == "teacher" else data
+            scores[name] = score_model(model, windows, batch_size=self.args.eval_batch_size, label=name)
         results = {
             "models": scores,
-            "teacher": {"family": teacher.family.model_type, "source": self.settings.teacher},
+            "teacher": {
+                "family": teacher.family.model_type,
+                "source": self.settings.teacher,
+                "signal": "stored" if self._fits(teacher, data) else "live",
+            },
             "data": {
                 "name": data.series.name,
                 "note": data.series.note,
@@ -182,8 +225,10 @@ class Distillation:
             "hardware": hardware(self.args.device),
             "versions": versions(),
         }
-        self._write_card_and_plot(data, models, results)
+        self._write_card_and_plot(_data_for(teacher, data), models, results)
         write_json(self.folder.path / RESULTS, results)
+        if not self.settings.signal_dir:
+            shutil.rmtree(self._signal_directory, ignore_errors=True)
         return results
 
     def _write_card_and_plot(self, data: ForecastData, models: dict, results: dict) -> None:
@@ -216,6 +261,11 @@ class Distillation:
         for name in ("overwrite", "config"):
             record.pop(name)
         return record
+
+
+def _data_for(teacher: Teacher, data: ForecastData) -> ForecastData:
+    """The data with calendar features, where the teacher needs them."""
+    return data.with_time_features() if teacher.num_time_features else data
 
 
 _PROCEDURE = (

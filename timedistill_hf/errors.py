@@ -1,5 +1,31 @@
 """Errors for people: one line that names the value, what was expected and the remedy."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """A setting, file or model that cannot be used as given. Scripts print it on one line and end with exit code 2."""
+
+
+class Terminated(SystemExit):
+    """The process was asked to end by SIGTERM, after saving what can be gone on with. Exit code 143."""
+
+    def __init__(self, message: str):
+        super().__init__(143)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a message about a name that is not known: `; did you mean 'etth1'?`, or `otherwise`."""
+    nearest = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else otherwise
+
+
+def listed(names: Iterable, most: int = 10) -> str:
+    """Names for a message, as a list; of many only the first."""
+    names = [str(name) for name in names]
+    return str(names) if len(names) <= most else f"{str(names[:most])[:-1]}, and {len(names) - most} more]"

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +12,20 @@ def write_json(path: str | Path, content: object) -> None:
     """Write JSON that is either whole or not there. NaN becomes null, so that every JSON reader accepts it."""
     path = Path(path)
     text = json.dumps(_finite(content), indent=2, allow_nan=False)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text + "\n")
-    os.replace(file.name, path)
+    with staged_file(path) as stage:
+        stage.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def staged_file(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside `path`; the file written there takes its place on success, and is gone otherwise."""
+    path = Path(path)
+    stage = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield stage
+        os.replace(stage, path)
+    finally:
+        stage.unlink(missing_ok=True)
 
 
 def _finite(content: object) -> object:
@@ -32,18 +40,19 @@ def _finite(content: object) -> object:
     return content
 
 
-@contextmanager
-def staged_folder(folder: str | Path, last: str) -> Iterator[Path]:
-    """A temporary folder whose files are moved into `folder` on success, the file named `last` after all others.
+def move_into_place(stage: Path, folder: Path, last: str) -> None:
+    """Move the files of the folder `stage` into `folder`, the one named `last` after all others, and remove `stage`.
 
     Whoever finds `last` in `folder` knows that everything else is there.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(dir=folder, prefix=".stage-"))
-    try:
-        yield stage
-        for path in sorted(stage.iterdir(), key=lambda path: path.name == last):
-            os.replace(path, folder / path.name)
-    finally:
+    for path in sorted(stage.iterdir(), key=lambda path: path.name == last):
+        os.replace(path, folder / path.name)
+    stage.rmdir()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files and folders of a run that was killed while it wrote into `folder`."""
+    for stage in folder.glob(".stage-*"):
         shutil.rmtree(stage, ignore_errors=True)
+    for path in folder.glob(".*-*.json"):
+        path.unlink(missing_ok=True)

@@ -1,19 +1,21 @@
 """Raw values in, model input out, and forecasts back into the data's units; saved beside the weights."""
 
-from dataclasses import replace
+import copy
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from .errors import InputError
+from .errors import InputError, listed
 
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .data.series import Series
+    from .forecast_table import TableWindow
 
 
 class TimeDistillProcessor(FeatureExtractionMixin):
@@ -25,7 +27,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         context_length, prediction_length: L and S of the model.
         timestamp_column, freq: how time is named and how far apart rows are (pandas alias), where known.
         season: steps of one season.
-        id_column, regularized, missing_value: how tables are read, as in training: see [`Series`].
+        id_column, target_columns, regularized, missing_value: how tables are read, as in training: see [`Series`].
+        time_features: whether the model was trained with calendar features.
     """
 
     model_input_names = ["past_values", "past_observed_mask"]
@@ -41,8 +44,10 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         freq: str | None = None,
         season: int = 1,
         id_column: str | None = None,
+        target_columns: list[str] | None = None,
         regularized: bool = True,
         missing_value: float | None = None,
+        time_features: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -51,14 +56,25 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         self.columns = list(columns)
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
+        for column, channel_mean, channel_std in zip(self.columns, self.mean, self.std, strict=True):
+            if not (np.isfinite([channel_mean, channel_std]).all() and channel_std > 0):
+                raise InputError(
+                    f"column {column!r} has the mean {channel_mean} and the deviation {channel_std}: expected finite "
+                    "numbers, the deviation above 0"
+                )
+        for name, value in (("context_length", context_length), ("prediction_length", prediction_length)):
+            if int(value) < 1:
+                raise InputError(f"{name}={value}: expected a positive number of steps")
         self.context_length = int(context_length)
         self.prediction_length = int(prediction_length)
         self.timestamp_column = timestamp_column
         self.freq = freq
         self.season = int(season)
         self.id_column = id_column
+        self.target_columns = None if target_columns is None else list(target_columns)
         self.regularized = bool(regularized)
         self.missing_value = missing_value
+        self.time_features = bool(time_features)
 
     @classmethod
     def fit(
@@ -72,7 +88,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         std = (train - mean).square().nanmean(dim=0).sqrt()
         for column, value in zip(series.columns, mean.tolist(), strict=True):
             if np.isnan(value):
-                raise InputError(f"column {column!r} has no value in the {len(train)} train rows: drop it")
+                raise InputError(f"column {column!r} has no value in the {len(train)} train rows: leave it out")
         # float32 data: below this share of the level, what varies is rounding
         constant = std <= 1e-7 * mean.abs()
         return cls(
@@ -85,17 +101,46 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             freq=series.freq,
             season=series.season,
             id_column=series.id_column,
+            target_columns=series.target_columns,
             regularized=series.regularized,
             missing_value=series.missing_value,
         )
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> "TimeDistillProcessor":
+        """As ever; a `preprocessor_config.json` that is broken or another model's is an [`InputError`]."""
+        problem = f"preprocessor_config.json of {str(pretrained_model_name_or_path)!r} is no processor of this package"
+        remedy = "save the one of the model's training there, with processor.save_pretrained"
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except InputError as error:
+            raise InputError(f"{problem}: {error}; {remedy}") from error
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{problem} ({error}); {remedy}") from error
+        except OSError as error:
+            if isinstance(error.__context__, json.JSONDecodeError):
+                raise InputError(f"{problem} ({error.__context__}); {remedy}") from error
+            raise
+
     def check_columns(self, columns: tuple[str, ...] | list[str]) -> None:
         """Raise where the data's columns are not the ones this scaler was fitted on, in the same order."""
+        missing = [column for column in self.columns if column not in columns]
+        if missing:
+            raise InputError(
+                f"the data have columns {listed(columns)}, the processor was fitted on {listed(self.columns)}: add "
+                f"{listed(missing)}, or fit a new processor"
+            )
         if list(columns) != self.columns:
             raise InputError(
-                f"the data have columns {list(columns)}, the processor was fitted on {self.columns}: select and order "
-                "them alike, or fit a new processor"
+                f"the data have columns {listed(columns)}, the processor was fitted on {listed(self.columns)}: select "
+                "and order them alike (--target_columns), or fit a new processor"
             )
+
+    def with_time_features(self) -> "TimeDistillProcessor":
+        """A copy for a model that also takes calendar features."""
+        changed = copy.copy(self)
+        changed.time_features = True
+        return changed
 
     def standardize(self, values: torch.Tensor) -> torch.Tensor:
         """`[..., C]` in the data's units to float32 standardised values."""
@@ -107,24 +152,47 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         mean, std = self._scaler()
         return (values.double() * std + mean).float()
 
-    def __call__(self, data: "np.ndarray | torch.Tensor | pd.DataFrame") -> BatchFeature:
+    def __call__(self, data: "np.ndarray | torch.Tensor | pd.DataFrame | TableWindow") -> BatchFeature:
         """Model input from the last `context_length` steps of raw values.
 
         Args:
-            data: `[T, C]` or `[B, T, C]` with T >= L, NaN where missing, or a DataFrame, read as in training.
+            data: `[T, C]` or `[B, T, C]` with T >= L, NaN where missing, or a DataFrame, read by the rules of
+                forecasting ([`read_window`]).
 
         Returns:
-            `past_values` `[B, L, C]` and, where something is missing, `past_observed_mask` of the same shape.
+            `past_values` `[B, L, C]`, `past_observed_mask` of the same shape where something is missing, and where the
+            model was trained with calendar features `past_time_features` `[B, L, F]`, `future_time_features`.
 
         Raises:
-            InputError: wrong columns, non-numeric values, or a history shorter than L.
+            InputError: wrong columns, non-numeric values, an array shorter than L, or no timestamps for calendar
+                features.
         """
-        values = self._to_tensor(data)
+        if isinstance(data, (np.ndarray, torch.Tensor)):
+            if self.time_features:
+                raise InputError("the model needs calendar features: give a table with a time column, not an array")
+            return self._to_inputs(data)
+        from .forecast_table import TableWindow, read_window
+
+        window = data if isinstance(data, TableWindow) else read_window(data, self)
+        inputs = self._to_inputs(window.series.values)
+        if self.time_features:
+            inputs.update(window.calendar_features())
+        return inputs
+
+    def _to_inputs(self, data: "np.ndarray | torch.Tensor") -> BatchFeature:
+        if isinstance(data, torch.Tensor):
+            values = data.detach().cpu().float()
+        else:
+            try:
+                values = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
+            except (TypeError, ValueError) as error:
+                raise InputError(f"the history holds no numbers ({error}): pass NaN where one is missing") from error
+        shape = tuple(values.shape)
         if values.ndim == 2:
             values = values.unsqueeze(0)
         if values.ndim != 3 or values.shape[-1] != len(self.columns):
             raise InputError(
-                f"history of shape {tuple(values.shape)}: expected [T, {len(self.columns)}] or "
+                f"history of shape {shape}: expected [T, {len(self.columns)}] or "
                 f"[B, T, {len(self.columns)}] with the columns {self.columns}"
             )
         if values.shape[1] < self.context_length:
@@ -143,48 +211,20 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         return BatchFeature({"past_values": past_values, "past_observed_mask": observed})
 
     def read(self, frame: "pd.DataFrame") -> "Series":
-        """A table by the rules of training (order, left-out steps, ids, sentinel), columns in the order of the model.
+        """A table by the rules of training, columns in the order of the model: see [`read_table`]."""
+        from .forecast_table import read_table
 
-        Raises:
-            InputError: a column or id of the model is missing, or the table cannot be read.
-        """
-        from .data.frames import frame_to_series
+        return read_table(frame, self)
 
-        if self.id_column is None:
-            self._check_has(frame.columns)
-        series = frame_to_series(
-            frame,
-            name="history",
-            timestamp_column=self.timestamp_column if self.timestamp_column in frame.columns else None,
-            id_column=self.id_column,
-            target_columns=self.columns if self.id_column is None else None,
-            season=self.season,
-            regularize=self.regularized,
-        )
-        self._check_has(series.columns)
-        order = [series.columns.index(column) for column in self.columns]
-        series = replace(series, values=series.values[:, order], columns=tuple(self.columns))
-        return series if self.missing_value is None else series.with_missing(self.missing_value)
-
-    def _check_has(self, columns) -> None:
-        missing = [column for column in self.columns if column not in columns]
-        if missing:
-            raise InputError(f"the history lacks {missing}; the model was trained on {self.columns}")
-
-    def future_timestamps(self, last: "pd.Timestamp") -> "pd.DatetimeIndex":
-        """The S timestamps that follow `last` at the data's frequency."""
+    def future_timestamps(self, last: "pd.Timestamp", freq: str | None = None) -> "pd.DatetimeIndex":
+        """The S timestamps that follow `last` at the data's frequency (or at `freq`, where training knew none)."""
         import pandas as pd
 
-        if self.freq is None:
+        freq = self.freq or freq
+        if freq is None:
             raise InputError("the processor knows no frequency (the training data had no timestamps): set its freq")
-        return pd.date_range(start=last, periods=self.prediction_length + 1, freq=self.freq)[1:]
+        timestamps = pd.date_range(start=last, periods=self.prediction_length + 1, freq=freq)
+        return timestamps[timestamps > last][: self.prediction_length]
 
     def _scaler(self) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.tensor(self.mean, dtype=torch.float64), torch.tensor(self.std, dtype=torch.float64)
-
-    def _to_tensor(self, data) -> torch.Tensor:
-        if isinstance(data, torch.Tensor):
-            return data.detach().cpu().float()
-        if isinstance(data, np.ndarray):
-            return torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
-        return self.read(data).values

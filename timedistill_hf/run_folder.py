@@ -1,23 +1,34 @@
 """The folder of a run: never overwritten silently, resumed only by the run that began it."""
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError
-from .files import write_json
+from .files import remove_leftovers, write_json
 
 
 RESULTS = "results.json"
 SETTINGS = "settings.json"
-MAY_CHANGE = ("output_dir", "logging_dir", "disable_tqdm", "report_to", "log_level", "logging_steps", "run_name")
+SIGNAL_FOLDER = "teacher_signal"
+MAY_CHANGE = (
+    "output_dir",
+    "logging_dir",
+    "disable_tqdm",
+    "report_to",
+    "log_level",
+    "logging_steps",
+    "run_name",
+    "signal_dir",
+)
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", "history.json",
     "forecast.png", "README.md", RESULTS, SETTINGS,
 )  # fmt: skip
 
-MODEL_CODE = ("*_timedistill.py", "*_itransformer.py")
+MODEL_CODE = ("*_timedistill.py", "*_itransformer.py", "*_modern_tcn.py")
 
 
 @dataclass(frozen=True)
@@ -35,32 +46,54 @@ class RunFolder:
         name = str(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{name!r} is no folder: name another --output_dir")
+        self._check_writable()
         if not self.path.is_dir() or not any(self.path.iterdir()):
             return
         if not (self.path / SETTINGS).exists():
             raise InputError(f"{name!r} is not empty and no run of this script: name another --output_dir")
+        before = self._settings_before()
         if overwrite:
             return
         if finished is not None and (self.path / finished).exists():
             raise InputError(f"{name!r} holds results already: name another --output_dir, or pass --overwrite")
-        self._check_same(settings)
+        self._check_same(before, settings)
 
     def start(self, settings: dict, *, overwrite: bool) -> None:
         """Make it, emptied of an earlier run if asked for, and write down the settings."""
         if overwrite and self.path.is_dir():
             self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.path)
         write_json(self.path / SETTINGS, _fixed(settings))
 
     def _clear(self) -> None:
         """Remove what a run writes, and nothing else."""
-        for name in ("teacher", "controls", *(path.name for path in self.path.glob("checkpoint-*"))):
+        for name in ("teacher", "controls", SIGNAL_FOLDER, *(path.name for path in self.path.glob("checkpoint-*"))):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (*OWN_FILES, *(path.name for kind in MODEL_CODE for path in self.path.glob(kind))):
             (self.path / name).unlink(missing_ok=True)
 
-    def _check_same(self, settings: dict) -> None:
-        before = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
+    def _check_writable(self) -> None:
+        above = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
+        if not above.is_dir():
+            raise InputError(f"{str(self.path)!r} lies below the file {str(above)!r}: name another --output_dir")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise InputError(f"{str(above)!r} may not be written to: name another --output_dir, or change its rights")
+
+    def _settings_before(self) -> dict:
+        """What an earlier run wrote down; a file of that name that no run wrote is not gone on with, nor cleared."""
+        try:
+            before = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = None
+        if not isinstance(before, dict) or "seed" not in before:
+            raise InputError(
+                f"{str(self.path / SETTINGS)!r} holds no run's settings, so the folder is no run of this script: name "
+                "another --output_dir"
+            )
+        return before
+
+    def _check_same(self, before: dict, settings: dict) -> None:
         now = _fixed(settings)
         for name in sorted(set(before) | set(now)):
             if before.get(name) != now.get(name):

@@ -66,6 +66,7 @@ def test_no_timestamps_at_all(caplog):
     series = load_series(pd.DataFrame({"a": np.arange(9.0)}))
     assert series.timestamps is None
     assert series.freq is None
+    make_windows(series, 2, 1)
     assert "no season known" in caplog.text
 
 

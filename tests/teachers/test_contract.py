@@ -71,7 +71,8 @@ def test_save_and_load(name, tmp_path):
 def test_default_configuration_and_training_settings_are_valid(name, tmp_path):
     family = get_family(name)
     config = family.config(720, 96, 7)
-    assert (config.context_length, config.prediction_length, config.model_type) == (720, 96, name)
+    assert (family.look_back(config), config.prediction_length, config.model_type) == (720, 96, name)
+    family.check_lengths(config, 720, 96)
     ForecastTrainingArguments(output_dir=str(tmp_path), **family.training_defaults)
 
 

@@ -18,6 +18,7 @@ from timedistill_hf import (
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.errors import InputError
 from timedistill_hf.teachers import TeacherSignal
+from timedistill_hf.teachers.itransformer import ITransformerFamily
 from timedistill_hf.training.trainer import REGRESSOR_FILE, build_regressor
 
 
@@ -190,14 +191,9 @@ def test_mismatches_stop_before_training(teacher, data, tmp_path):
         build(new_student(hidden_size=4), teacher, data, tmp_path)
 
 
-class FeaturelessFamily:
-    model_type = "featureless"
-
-    def signal(self, model, past_values, past_observed_mask):
+class FeaturelessFamily(ITransformerFamily):
+    def signal(self, model, past_values, past_observed_mask=None, **inputs):
         return TeacherSignal(model(past_values=past_values).prediction_outputs)
-
-    def channels(self, config):
-        return None
 
 
 def test_without_features_the_feature_terms_switch_off_with_a_word(student, teacher, data, tmp_path, caplog):
@@ -231,7 +227,7 @@ def test_a_teacher_on_a_wrong_scale_warns_when_training_starts(student, teacher,
 
 
 class WrongScaleFamily(FeaturelessFamily):
-    def signal(self, model, past_values, past_observed_mask):
+    def signal(self, model, past_values, past_observed_mask=None, **inputs):
         return TeacherSignal(model(past_values=past_values).prediction_outputs + 100)
 
 

@@ -1,4 +1,5 @@
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,14 +19,26 @@ def run(folder, *launcher_and_batch):
     return [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
 
 
+def launcher() -> list[str]:
+    """As the README says, on a port of our own."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    config = ROOT / "accelerate_configs/cpu_two_processes.yaml"
+    return ["-m", "accelerate.commands.launch", "--config_file", str(config), "--main_process_port", str(port)]
+
+
 def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
     """Global batch 16 both times; 65 validation windows, which neither 4 nor 2 x 4 divides."""
     (one,) = run(tmp_path / "one", "16")
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    first, second = run(tmp_path / "two", *launcher, "8")
+    first, second = run(tmp_path / "two", *launcher(), "8")
     assert (one["world_size"], first["world_size"]) == (1, 2)
     assert first["regressor"] == second["regressor"]
     assert first["losses"] == pytest.approx(one["losses"], abs=1e-5)
     assert first["terms"] == pytest.approx(one["terms"], abs=1e-5)
     assert first["eval_mse"] == pytest.approx(one["eval_mse"], rel=1e-5)
     assert first["regressor"] == pytest.approx(one["regressor"], abs=1e-4)
+    assert one["stored"] == first["stored"] == second["stored"]
+    assert len(one["stored"]) == 177
+    for stopped in (one, first, second):
+        assert "saved at step 5" in stopped["stopped_at"]

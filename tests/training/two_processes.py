@@ -1,21 +1,55 @@
 """Run by test_two_processes.py, in one process or under torchrun in two: trains, and writes what it saw."""
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
 import torch
 from torch.utils.data import Subset
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 
 from tests.conftest import CONTEXT, HORIZON, WIDTH, tiny_teacher
 from timedistill_hf import (
+    ForecastTrainer,
+    ForecastTrainingArguments,
     TimeDistillConfig,
     TimeDistillForPrediction,
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
+from timedistill_hf.errors import Terminated
+from timedistill_hf.teachers import store
+
+
+def stored_signal(data, folder: str) -> list[float]:
+    """Sums over the windows of what two processes have stored together, in about 18 shards."""
+    store._SHARD_BYTES = 10 * 4 * 3 * (HORIZON + 8)
+    windows = store.store_signal(tiny_teacher("itransformer"), data.train, Path(folder, "signal"))
+    return [(item["teacher_prediction_outputs"].sum() + item["teacher_feature"].sum()).item() for item in windows]
+
+
+def stopped_at(data, folder: str, batch_size: int) -> str:
+    """SIGTERM to the last process alone, within a step: all save, at the same step."""
+    args = ForecastTrainingArguments(
+        output_dir=str(Path(folder, "stopped")), max_steps=9, per_device_train_batch_size=batch_size, use_cpu=True,
+        disable_tqdm=True,
+    )  # fmt: skip
+
+    class Stop(TrainerCallback):
+        def on_pre_optimizer_step(self, args, state, control, **kwargs):
+            if state.global_step == 4 and args.process_index == args.world_size - 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    model = tiny_teacher("itransformer").model.requires_grad_(True)
+    trainer = ForecastTrainer(model, args, callbacks=[Stop()], **data.for_trainer())
+    try:
+        trainer.train()
+    except Terminated as stop:
+        return str(stop)
+    return "never"
 
 
 def main(folder: str, batch_size: int) -> None:
@@ -40,8 +74,9 @@ def main(folder: str, batch_size: int) -> None:
         eval_dataset=data.validation,
     )
     trainer.train()
+    record = {"stored": stored_signal(data, folder), "stopped_at": stopped_at(data, folder, batch_size)}
     state = torch.cat([tensor.flatten() for tensor in trainer.regressor.state_dict().values()])
-    record = {
+    record |= {
         "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
         "terms": [entry["loss_feature_period"] for entry in trainer.state.log_history if "loss" in entry],
         "eval_mse": [entry["eval_mse"] for entry in trainer.state.log_history if "eval_mse" in entry],

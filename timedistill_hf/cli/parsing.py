@@ -1,16 +1,17 @@
 """Flags over a settings file over a recipe; errors on one line with exit code 2."""
 
 import argparse
-import difflib
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import FrameType
 
 from transformers import HfArgumentParser
 
-from ..errors import InputError
+from ..errors import InputError, Terminated, did_you_mean
 
 
 class _Parser(HfArgumentParser):
@@ -24,6 +25,7 @@ def parse(
     types: Sequence[type],
     arguments: Sequence[str] | None = None,
     recipe: Callable[[dict], dict] | None = None,
+    description: str | None = None,
     **defaults,
 ) -> tuple:
     """Instances of the settings dataclasses `types`.
@@ -31,17 +33,19 @@ def parse(
     Args:
         arguments: the command line; `sys.argv` where `None`.
         recipe: from the settings known so far (file and flags) to the recipe's defaults for all others.
+        description: what `--help` says above the flags.
         defaults: values that hold where neither recipe, file nor flags give one.
 
     Raises:
         InputError: the file cannot be read, or names a field that does not exist.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _Parser(types, allow_abbrev=False)
+    parser = _Parser(types, allow_abbrev=False, description=description)
     takes_list = {field.name: "list" in str(field.type) for kind in types for field in fields(kind) if field.init}
     known = sorted(takes_list)
     content = _read_file(_peek(arguments, "config"), known)
     from_file = {name: _as_text(value, takes_list[name]) for name, value in content.items() if value is not None}
+    _check_choices(types, from_file)
     chosen = dict(defaults)
     if recipe is not None and not {"-h", "--help"} & set(arguments):
         peeked = {name: _peek(arguments, name) for name in ("recipe", "dataset", "teacher")}
@@ -51,18 +55,26 @@ def parse(
     parser.set_defaults(**(chosen | from_file))
     *parsed, unknown = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
     if unknown:
-        raise InputError(f"{unknown[0]!r} is no flag{_did_you_mean(unknown[0].lstrip('-').split('=')[0], known)}")
+        raise InputError(f"{unknown[0]!r} is no flag{_nearest(unknown[0].lstrip('-').split('=')[0], known)}")
     return tuple(parsed)
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's main; what the user can mend is said on one line, with exit code 2."""
+    """Run a script's main; what the user can mend is said on one line, with exit code 2, and SIGTERM with 143."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
+    except Terminated as stop:
+        print(stop, file=sys.stderr)
+        raise
     except (InputError, FloatingPointError) as error:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated("stopped by SIGTERM; the same command goes on from what was saved")
 
 
 def _peek(arguments: list[str], name: str) -> str | None:
@@ -77,29 +89,64 @@ def _read_file(path: str | None, known: list[str]) -> dict:
     file = Path(path)
     if not file.is_file():
         raise InputError(f"--config {path!r} is no file: give a YAML or JSON file of flags")
-    text = file.read_text(encoding="utf-8")
     try:
-        if file.suffix == ".json":
-            content = json.loads(text)
-        else:
-            import yaml
-
-            content = yaml.safe_load(text)
-    except ValueError as error:
-        raise InputError(f"--config {path!r} is no JSON: {error}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"--config {path!r} is no YAML: {error}") from error
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"--config {path!r} is no text in UTF-8: save it as UTF-8") from error
+    content = _read_json(text, path) if file.suffix == ".json" else _read_yaml(text, path)
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise InputError(f"--config {path!r}: expected a mapping of flags to values, such as 'alpha: 2'")
     for name in content:
         if name not in known:
-            raise InputError(f"--config {path!r} sets {name!r}, which is no flag{_did_you_mean(str(name), known)}")
+            raise InputError(f"--config {path!r} sets {name!r}, which is no flag{_nearest(name, known)}")
+    if "config" in content:
+        raise InputError(f"--config {path!r} sets 'config': only the one given as a flag is read, so merge the two")
     return content
 
 
-def _did_you_mean(name: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else "; --help lists the flags"
+def _read_json(text: str, path: str) -> object:
+    def as_dict(pairs: list[tuple[str, object]]) -> dict:
+        _check_once([name for name, _ in pairs], path)
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=as_dict)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--config {path!r} is no JSON: {error}") from error
+
+
+def _read_yaml(text: str, path: str) -> object:
+    import yaml
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"--config {path!r} is no YAML: {error}") from error
+    if isinstance(root, yaml.MappingNode):
+        _check_once([name.value for name, _ in root.value], path)
+    return content
+
+
+def _check_once(names: list[str], path: str) -> None:
+    """Raise where a file sets a field twice, of which a reader would silently take the last."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InputError(f"--config {path!r} sets {name!r} twice: keep one of them")
+
+
+def _check_choices(types: Sequence[type], values: dict) -> None:
+    """Raise where a file sets something else than a field's choices, which argparse checks in flags only."""
+    for field in (field for kind in types for field in fields(kind)):
+        choices = [str(choice) for choice in field.metadata.get("choices") or ()]
+        if choices and field.name in values and values[field.name] not in choices:
+            raise InputError(f"{field.name}={values[field.name]!r}: expected one of {', '.join(choices)}")
+
+
+def _nearest(name: object, known: list[str]) -> str:
+    return did_you_mean(name, known, otherwise="; --help lists the flags")
 
 
 def _as_text(value: object, takes_list: bool) -> object:

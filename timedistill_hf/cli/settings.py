@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 
 
 @dataclass
@@ -49,7 +49,7 @@ class DataSettings:
         from ..data import load_series, make_windows, parse_split
         from ..data.sources import default_split
 
-        split = parse_split(self.split) if self.split else default_split(self.dataset)
+        split = parse_split(self.split) if self.split is not None else default_split(self.dataset)
         series = load_series(
             self.dataset,
             data_dir=self.data_dir,
@@ -134,6 +134,22 @@ class DistillSettings:
     teacher_epochs: float | None = field(
         default=None, metadata={"help": "Epochs of a teacher trained here; its family's default if not given."}
     )
+    teacher_signal: str = field(
+        default="auto",
+        metadata={
+            "help": "'stored': the teacher runs once, its forecasts and features are kept on disk; 'live': it runs in "
+            "every step; 'auto': stored where signal_limit_gb allows it.",
+            "choices": ["auto", "stored", "live"],
+        },
+    )
+    signal_dir: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder that keeps stored signals, so that other runs with the same teacher and data use them; "
+            "without it they are in output_dir and are removed when the run is finished."
+        },
+    )
+    signal_limit_gb: float = field(default=4.0, metadata={"help": "Disk space that a stored signal may take."})
     controls: list[str] = field(
         default_factory=lambda: list(CONTROLS),
         metadata={"help": "Controls beside the student: student_no_kd, linear, seasonal_naive; or none."},
@@ -148,11 +164,14 @@ class DistillSettings:
     overwrite: bool = field(default=False, metadata={"help": "Replace the results that output_dir already holds."})
 
     def __post_init__(self):
+        if not self.signal_limit_gb >= 0:
+            raise InputError(f"signal_limit_gb={self.signal_limit_gb}: expected 0 or more gigabytes")
         if self.controls == ["none"]:
             self.controls = []
         for name in self.controls:
             if name not in CONTROLS:
-                raise InputError(f"controls: {name!r} is none of {', '.join(CONTROLS)}, none")
+                nearest = did_you_mean(name, CONTROLS)
+                raise InputError(f"controls: {name!r} is none of {', '.join(CONTROLS)}, none{nearest}")
 
     def teacher_fields(self) -> dict:
         """The parsed `teacher_config`."""
@@ -192,12 +211,46 @@ class EvaluateSettings:
             raise InputError("--model is missing: give the folder or Hub id of a trained student or teacher")
         if self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
-        if self.output is not None and not Path(self.output).parent.is_dir():
-            raise InputError(
-                f"--output {self.output!r}: there is no folder {str(Path(self.output).parent)!r}; make it"
-            )
-        if self.output is not None and Path(self.output).exists() and not self.overwrite:
-            raise InputError(f"{self.output!r} exists: name another --output, or pass --overwrite")
+        if self.output is not None:
+            check_output(self.output, self.overwrite)
+
+
+@dataclass
+class ForecastSettings:
+    """A table to forecast."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    input: str = field(default=None, metadata={"help": "The history: a .csv or .parquet file like that of training."})
+    output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
+
+    def __post_init__(self):
+        for name, what in (
+            ("model", "the folder or Hub id of a trained student or teacher"),
+            ("input", "the .csv or .parquet file that holds the history"),
+            ("output", "the .csv or .parquet file to write"),
+        ):
+            if getattr(self, name) is None:
+                raise InputError(f"--{name} is missing: give {what}")
+        for name in ("input", "output"):
+            if Path(getattr(self, name)).suffix.lower() not in (".csv", ".parquet"):
+                raise InputError(f"--{name} {getattr(self, name)!r}: expected a name that ends in .csv or .parquet")
+        if not Path(self.input).is_file():
+            raise InputError(f"--input {self.input!r}: there is no such file")
+        check_output(self.output, self.overwrite)
+        if Path(self.output).exists() and Path(self.output).samefile(self.input):
+            raise InputError(f"--output {self.output!r} is the input: give the forecast a file of its own")
+
+
+def check_output(path: str, overwrite: bool) -> None:
+    """Raise where a result cannot be written: its folder is missing, or it is there and is not to be replaced."""
+    if not Path(path).parent.is_dir():
+        raise InputError(f"--output {path!r}: there is no folder {str(Path(path).parent)!r}; make it")
+    if Path(path).is_dir():
+        raise InputError(f"--output {path!r} is a folder: name a file in it")
+    if Path(path).exists() and not overwrite:
+        raise InputError(f"{path!r} exists: name another --output, or pass --overwrite")
 
 
 def parse_json_object(name: str, text: str | None) -> dict:

@@ -3,31 +3,23 @@
 import logging
 import re
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 
 from ..errors import InputError
+from .columns import check_roles, read_numbers, shown, with_plain_names
+from .grid import fill_grid, find_frequency, season_of
 from .series import Series
 
 
 logger = logging.getLogger(__name__)
 
 TIMESTAMP_NAMES = ("date", "timestamp", "datetime", "time", "ds")
-ID_NAMES = ("id", "item_id", "unique_id", "series_id")
-
-_SEASONS = {
-    pd.Timedelta(minutes=1): 1440,
-    pd.Timedelta(minutes=5): 288,
-    pd.Timedelta(minutes=10): 144,
-    pd.Timedelta(minutes=15): 96,
-    pd.Timedelta(minutes=30): 48,
-    pd.Timedelta(hours=1): 24,
-    pd.Timedelta(days=1): 7,
-    pd.Timedelta(days=7): 52,
-}
-_CALENDAR_SEASONS = {"M": 12, "Q": 4}
+_SAVED_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")
+_ZONE = r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
 
 
 def frame_to_series(
@@ -39,75 +31,103 @@ def frame_to_series(
     target_columns: list[str] | None = None,
     season: int | None = None,
     regularize: bool = True,
+    freq: str | None = None,
 ) -> Series:
     """Read a wide table (one column a channel) or, with an id column, a long one (id, timestamp, value).
 
     Rules: the time column is the one named, else the first of datetime type, or called date, timestamp, datetime, time
-    or ds. Rows are sorted by time. A long table becomes one channel per id and value column, missing where
-    an id has no row. Steps left out of an otherwise regular series are put back as missing.
+    or ds, else an index of timestamps or a nameless first column of dates. A nameless first column of whole numbers is
+    a saved index and is left out. Timestamps with a time zone are taken in UTC; all have one, or none. Rows are sorted
+    by time. A long table becomes one channel per id and value column, missing where an id has no row. Steps left out
+    of an otherwise regular series are put back as missing; where there is no grid, rows are taken as equal steps. Text
+    that reads as a number in every row of a column is one.
 
     Args:
         season: steps of one season; read from the frequency where `None`.
         regularize: `False` keeps rows and order as they are, as the benchmarks need.
+        freq: how far apart steps are, where left-out ones are to be put back on a known grid; found where `None`.
 
     Raises:
-        InputError: empty, no numeric column, duplicated or unreadable timestamps, unknown column names.
+        InputError: empty, no value column, a cell that is no number or beyond float32, duplicated or unreadable
+            timestamps, some with a time zone and some without, columns that are unknown, have one name or two roles,
+            timestamps that are not `freq` apart.
     """
     if len(frame) == 0:
-        raise InputError(f"{name!r} has no rows")
-    _check_known(frame, [timestamp_column, id_column, *(target_columns or [])], name)
-    frame = _without_saved_index(frame, target_columns or [], name)
+        raise InputError(f"{name!r} has no rows: expected one a time step")
+    frame = plain_table(frame, name)
     timestamp_column = timestamp_column or _find_timestamp_column(frame)
+    check_roles(frame, timestamp_column, id_column, target_columns, name)
+    frame = _without_saved_index(frame, [timestamp_column, id_column, *(target_columns or [])], name)
     if timestamp_column is not None:
         frame = frame.assign(**{timestamp_column: _read_timestamps(frame[timestamp_column], name)})
+    if id_column is not None and timestamp_column is None:
+        raise InputError(f"{name!r} is long (id column {id_column!r}) and needs a time column: --timestamp_column")
+    columns = target_columns or [column for column in frame.columns if column not in (id_column, timestamp_column)]
+    frame = read_numbers(frame, columns, name)
+    targets = None
     if id_column is not None:
-        frame = _long_to_wide(frame, id_column, timestamp_column, target_columns, name)
-        target_columns = None
-
-    columns = target_columns or [column for column in frame.columns if column != timestamp_column]
-    _check_numeric(frame, columns, name)
-    timestamps, freq = None, None
+        targets = tuple(columns)
+        frame = _long_to_wide(frame, id_column, timestamp_column, columns, name)
+        columns = [column for column in frame.columns if column != timestamp_column]
+    timestamps, found = None, None
     if timestamp_column is not None:
         if regularize:
             frame = _sort(frame, timestamp_column, name)
-            frame, freq = _fill_grid(frame, timestamp_column, name)
+            frame, found = fill_grid(frame, timestamp_column, name, freq)
         else:
-            freq = _frequency(pd.DatetimeIndex(frame[timestamp_column]))
+            found = find_frequency(pd.DatetimeIndex(frame[timestamp_column]))
         timestamps = frame[timestamp_column].to_numpy().astype("datetime64[ns]")
     values = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)
     return Series(
         values=torch.from_numpy(np.array(values)),
-        columns=tuple(str(column) for column in columns),
+        columns=tuple(columns),
         timestamps=timestamps,
         timestamp_column=timestamp_column,
-        freq=freq,
-        season=season or _season(freq),
+        freq=found,
+        season=season or season_of(found),
         name=name,
         id_column=id_column,
+        target_columns=targets,
         regularized=regularize,
     )
 
 
-def _without_saved_index(frame: pd.DataFrame, wanted: list[str], source: str) -> pd.DataFrame:
+def is_saved_index(column: str) -> bool:
+    """Whether a column is called as pandas calls the row numbers that it saves beside a table."""
+    return _SAVED_INDEX.fullmatch(column) is not None
+
+
+def plain_table(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The frame with text as names, each given once, and an index of timestamps as a column, unless one holds time."""
+    frame = with_plain_names(frame, source)
+    if not isinstance(frame.index, pd.DatetimeIndex) or _find_timestamp_column(frame) is not None:
+        return frame
+    return frame.rename_axis(str(frame.index.name or TIMESTAMP_NAMES[0])).reset_index()
+
+
+def _without_saved_index(frame: pd.DataFrame, wanted: list[str | None], source: str) -> pd.DataFrame:
     """Leave out the row numbers that pandas writes beside a table when it is saved with its index."""
-    saved = [c for c in frame.columns if re.fullmatch(r"Unnamed: 0|__index_level_\d+__", str(c)) and c not in wanted]
+    saved = [
+        column
+        for column in frame.columns
+        if _SAVED_INDEX.fullmatch(column) and column not in wanted and pd.api.types.is_integer_dtype(frame[column])
+    ]
     if saved:
         logger.warning("%s: %s is a saved index and is left out", source, ", ".join(map(repr, saved)))
     return frame.drop(columns=saved)
-
-
-def _check_known(frame: pd.DataFrame, names: list[str | None], source: str) -> None:
-    for column in names:
-        if column is not None and column not in frame.columns:
-            raise InputError(f"{source!r} has no column {column!r}: it has {list(frame.columns)}")
 
 
 def _find_timestamp_column(frame: pd.DataFrame) -> str | None:
     for column in frame.columns:
         if pd.api.types.is_datetime64_any_dtype(frame[column]):
             return column
-    by_name = [column for column in frame.columns if str(column).lower() in TIMESTAMP_NAMES]
+    by_name = [column for column in frame.columns if column.lower() in TIMESTAMP_NAMES]
+    by_name += [column for column in frame.columns if _SAVED_INDEX.fullmatch(column) and _is_text(frame[column])]
     return by_name[0] if by_name else None
+
+
+def _is_text(column: pd.Series) -> bool:
+    return pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
 
 
 def _read_timestamps(column: pd.Series, source: str) -> pd.Series:
@@ -117,20 +137,38 @@ def _read_timestamps(column: pd.Series, source: str) -> pd.Series:
         parsed = parsed.dt.tz_convert("UTC")
     elif pd.api.types.is_numeric_dtype(column):
         raise InputError(
-            f"the time column {column.name!r} of {source!r} holds numbers such as {column.iloc[0]!r}: write dates "
-            "(2024-01-31 15:00), or name another column with --timestamp_column"
+            f"the time column {column.name!r} of {source!r} holds numbers such as {shown(column.iloc[0])}: write "
+            "dates (2024-01-31 15:00), or name another column with --timestamp_column"
         )
     else:
+        _check_zones(column, source)
         parsed = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
         if parsed.isna().any():
             parsed = _read_local_format(column, source)
     if parsed.isna().any():
         row = int(np.flatnonzero(parsed.isna().to_numpy())[0])
+        if pd.isna(column.iloc[row]):
+            raise InputError(
+                f"row {row} of {source!r} has no timestamp in column {column.name!r}: fill it, or drop the row"
+            )
         raise InputError(
             f"row {row} of {source!r} has the timestamp {column.iloc[row]!r}: expected a date such as "
             "2024-01-31 15:00, written alike in all rows"
         )
     return parsed.dt.tz_localize(None)
+
+
+def _check_zones(column: pd.Series, source: str) -> None:
+    """Raise where some timestamps say their zone and others do not: what the others mean is not known."""
+    has_zone = column.astype("string").str.contains(_ZONE, regex=True, na=False).to_numpy()
+    known = np.flatnonzero(column.notna().to_numpy())
+    odd = known[has_zone[known] != has_zone[known[:1]]]
+    if len(odd):
+        raise InputError(
+            f"of the timestamps of {source!r} some have a time zone and some have none, such as "
+            f"{column.iloc[known[0]]!r} in row {known[0]} and {column.iloc[odd[0]]!r} in row {odd[0]}: write all "
+            "with a zone, or all without"
+        )
 
 
 def _read_local_format(column: pd.Series, source: str) -> pd.Series:
@@ -151,12 +189,8 @@ def _read_local_format(column: pd.Series, source: str) -> pd.Series:
 
 
 def _long_to_wide(
-    frame: pd.DataFrame, id_column: str, timestamp_column: str | None, targets: list[str] | None, source: str
+    frame: pd.DataFrame, id_column: str, timestamp_column: str, targets: list[str], source: str
 ) -> pd.DataFrame:
-    if timestamp_column is None:
-        raise InputError(f"{source!r} is long (id column {id_column!r}) and needs a time column: --timestamp_column")
-    targets = targets or [column for column in frame.columns if column not in (id_column, timestamp_column)]
-    _check_numeric(frame, targets, source)
     if frame[id_column].isna().any():
         row = int(np.flatnonzero(frame[id_column].isna().to_numpy())[0])
         raise InputError(f"row {row} of {source!r} has no id in column {id_column!r}: fill it, or drop the row")
@@ -164,80 +198,28 @@ def _long_to_wide(
     if duplicated.any():
         row = frame[duplicated].iloc[0]
         raise InputError(
-            f"{source!r} has several rows for id {row[id_column]!r} at {row[timestamp_column]}: keep one of them"
+            f"{source!r} has several rows for id {shown(row[id_column])} at {row[timestamp_column]}: keep one of them"
         )
-    order = list(dict.fromkeys(frame[id_column]))
+    order = frame[id_column].drop_duplicates().tolist()
     wide = frame.pivot(index=timestamp_column, columns=id_column, values=targets)
     wide = wide[[(target, identifier) for identifier in order for target in targets]]
-    wide.columns = [str(i) if len(targets) == 1 else f"{i}/{target}" for i in order for target in targets]
+    wide.columns = [channel for identifier in order for channel in channel_names(identifier, targets)]
     return wide.reset_index()
 
 
-def _check_numeric(frame: pd.DataFrame, columns: list[str], source: str) -> None:
-    if not columns:
-        raise InputError(f"{source!r} has no value column beside its time column")
-    for column in columns:
-        if pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column]):
-            continue
-        hint = "name the value columns with --target_columns"
-        if str(column).lower() in ID_NAMES:
-            hint = f"if the table is long, say --id_column {column}"
-        raise InputError(f"column {column!r} of {source!r} holds {frame[column].iloc[0]!r}, no number: {hint}")
+def channel_names(identifier: object, targets: Sequence[str]) -> list[str]:
+    """What the channels of one id of a long table are called: the id, or `id/target` with several value columns."""
+    return [str(identifier)] if len(targets) == 1 else [f"{identifier}/{target}" for target in targets]
 
 
 def _sort(frame: pd.DataFrame, timestamp_column: str, source: str) -> pd.DataFrame:
-    if not frame[timestamp_column].is_monotonic_increasing:
-        logger.warning("%s: rows were not in order of time and have been sorted", source)
-        frame = frame.sort_values(timestamp_column, kind="stable")
     duplicated = frame[timestamp_column].duplicated()
     if duplicated.any():
         raise InputError(
             f"{source!r} has several rows at {frame[timestamp_column][duplicated].iloc[0]}: keep one of them, or say "
             "--id_column if the table holds several series"
         )
+    if not frame[timestamp_column].is_monotonic_increasing:
+        logger.warning("%s: rows were not in order of time and have been sorted", source)
+        frame = frame.sort_values(timestamp_column, kind="stable")
     return frame.reset_index(drop=True)
-
-
-def _fill_grid(frame: pd.DataFrame, timestamp_column: str, source: str) -> tuple[pd.DataFrame, str | None]:
-    """Put back left-out steps as missing rows where all timestamps lie on one grid."""
-    index = pd.DatetimeIndex(frame[timestamp_column])
-    freq = _frequency(index)
-    if freq is None:
-        if len(index) > 2:
-            logger.warning("%s: timestamps lie on no regular grid; rows are taken as equal steps", source)
-        return frame, None
-    grid = pd.date_range(index[0], index[-1], freq=freq)
-    if len(grid) == len(index):
-        return frame, freq
-    logger.warning("%s: %d of %d steps have no row and count as missing", source, len(grid) - len(index), len(grid))
-    filled = frame.set_index(timestamp_column).reindex(grid)
-    filled.index.name = timestamp_column
-    return filled.reset_index(), freq
-
-
-def _frequency(index: pd.DatetimeIndex) -> str | None:
-    """The pandas alias of the grid that all timestamps lie on: the usual step, or a calendar frequency."""
-    if len(index) < 3:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas 4 will give the offset instead of its alias; both are read below
-        inferred = pd.infer_freq(index)
-    if inferred is not None:
-        return pd.tseries.frequencies.to_offset(inferred).freqstr
-    steps = pd.Series(index[1:] - index[:-1])
-    step = steps.mode().iloc[0]
-    if step <= pd.Timedelta(0) or (steps == step).mean() < 0.5:
-        return None
-    if ((index - index[0]) % step != pd.Timedelta(0)).any():
-        return None
-    return pd.tseries.frequencies.to_offset(step).freqstr
-
-
-def _season(freq: str | None) -> int:
-    if freq is None:
-        return 1
-    offset = pd.tseries.frequencies.to_offset(freq)
-    try:
-        return _SEASONS.get(pd.Timedelta(offset), 1)
-    except ValueError:
-        return _CALENDAR_SEASONS.get(freq[0], 52 if freq.startswith("W") else 1)

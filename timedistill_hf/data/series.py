@@ -23,6 +23,7 @@ class Series:
         name: what the data are called in results.
         note: what must be said wherever figures on these data are printed.
         id_column: the column of series ids, where the source was a long table.
+        target_columns: its value columns.
         regularized: whether rows were sorted and left-out steps put back.
         missing_value: the sentinel that was read as missing.
     """
@@ -36,6 +37,7 @@ class Series:
     name: str = "series"
     note: str = ""
     id_column: str | None = None
+    target_columns: tuple[str, ...] | None = None
     regularized: bool = True
     missing_value: float | None = None
 

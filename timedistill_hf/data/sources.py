@@ -1,14 +1,16 @@
 """Where series come from: a benchmark's name, a file of the user's, a Hub data set, a table in memory."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from .benchmarks import BENCHMARKS, HUB_DATASET, Benchmark
+from .csv_files import csv_format, not_utf8
 from .series import Series
 from .splits import STANDARD_RATIOS, SplitSpec
 from .synthetic import NAME as SYNTHETIC
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BUILDERS = {".csv": "csv", ".parquet": "parquet"}
+_REMEDIES = {
+    "csv": "give every row as many cells as the first line has names",
+    "parquet": "write it anew, with DataFrame.to_parquet for example",
+}
 
 
 def load_series(
@@ -62,10 +68,10 @@ def load_series(
     if isinstance(source, pd.DataFrame):
         frame, name = source, "frame"
     elif isinstance(source, (str, Path)):
-        frame = _read_benchmark(benchmark, data_dir) if benchmark else _read_named(str(source), hub_config)
+        frame = _read_benchmark(benchmark, data_dir) if benchmark else _read_named(str(source), hub_config, id_column)
         name = benchmark.name if benchmark else str(source)
     else:
-        frame, name = source.to_pandas(), "dataset"
+        frame, name = _from_dataset(source), "dataset"
 
     series = frame_to_series(
         frame,
@@ -82,8 +88,6 @@ def load_series(
         series = replace(series, name=Path(name).stem)
     if missing_value is not None:
         series = series.with_missing(missing_value)
-    if series.season == 1:
-        logger.warning("%s: no season known; the naive control repeats the last value (set --season)", series.name)
     return series
 
 
@@ -91,6 +95,18 @@ def default_split(source: object) -> SplitSpec:
     """The standard split of a benchmark, 70 / 10 / 20 % for all else."""
     benchmark = BENCHMARKS.get(source.lower()) if isinstance(source, str) else None
     return benchmark.split if benchmark else STANDARD_RATIOS
+
+
+def _from_dataset(source: "datasets.Dataset") -> "pd.DataFrame":
+    import datasets
+
+    if isinstance(source, (datasets.DatasetDict, datasets.IterableDatasetDict)):
+        raise InputError(f"the data set has the splits {list(source)}: give one of them, as dataset['train']")
+    if not isinstance(source, (datasets.Dataset, datasets.IterableDataset)):
+        raise InputError(
+            f"{type(source).__name__!r} is no kind of series: give a name, a file, a DataFrame or a datasets.Dataset"
+        )
+    return source.to_pandas()
 
 
 def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None) -> "pd.DataFrame":
@@ -102,44 +118,69 @@ def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None) -> "pd.Da
             )
         wanted = {benchmark.name, (benchmark.hub_config or benchmark.name).lower()}
         for path in sorted(folder.rglob("*")):
-            if path.suffix in _BUILDERS and path.stem.lower() in wanted:
-                return _read_file(path)
+            if path.is_file() and path.suffix.lower() in _BUILDERS and path.stem.lower() in wanted:
+                return read_file(path)
         if benchmark.hub_config is None:
-            raise InputError(f"{str(folder)!r} holds no {benchmark.name}.parquet or .csv")
-        logger.warning("%s holds no %s; looking on the Hub (%s)", folder, benchmark.name, HUB_DATASET)
+            raise InputError(
+                f"data_dir={str(folder)!r} holds no {benchmark.name}.parquet or {benchmark.name}.csv: give the folder "
+                "that holds it"
+            )
     if benchmark.hub_config is None:
         raise InputError(f"{benchmark.name!r} is a local file: give the folder that holds it with --data_dir")
-    return _read_hub(HUB_DATASET, benchmark.hub_config)
+    looked_in = f"data_dir={str(data_dir)!r} holds no {benchmark.name} and " if data_dir is not None else ""
+    return _read_hub(HUB_DATASET, benchmark.hub_config, looked_in)
 
 
-def _read_named(source: str, hub_config: str | None) -> "pd.DataFrame":
+def _read_named(source: str, hub_config: str | None, id_column: str | None) -> "pd.DataFrame":
     path = Path(source)
     if path.is_file():
-        if path.suffix not in _BUILDERS:
+        if path.suffix.lower() not in _BUILDERS:
             raise InputError(f"{source!r} is no .csv or .parquet file: convert it to one of them")
-        return _read_file(path)
-    looks_like_hub_id = source.count("/") == 1 and path.suffix not in _BUILDERS and not path.is_absolute()
+        return read_file(path, id_column)
+    if source and path.is_dir():
+        raise InputError(f"{source!r} is a folder: name a .csv or .parquet file in it, or a benchmark and --data_dir")
+    looks_like_hub_id = source.count("/") == 1 and path.suffix.lower() not in _BUILDERS and not path.is_absolute()
     if looks_like_hub_id:
         return _read_hub(source, hub_config)
+    nearest = did_you_mean(source.lower(), (SYNTHETIC, *BENCHMARKS))
     raise InputError(
         f"there is no file {source!r}; --dataset takes a .csv or .parquet file, a Hub data set (user/name), "
-        f"{SYNTHETIC!r} or a benchmark: {', '.join(BENCHMARKS)}"
+        f"{SYNTHETIC!r} or a benchmark: {', '.join(BENCHMARKS)}{nearest}"
     )
 
 
-def _read_file(path: Path) -> "pd.DataFrame":
+def read_file(path: Path, id_column: str | None = None) -> "pd.DataFrame":
+    """A .csv or .parquet file as it is; ids keep what a number would lose, such as the zeros of 007."""
     import datasets
 
+    builder = _BUILDERS[path.suffix.lower()]
+    is_text = builder == "csv" and id_column is not None
+    # one chunk: types are found in the whole column, not in its first 10,000 rows
+    options = csv_format(path) | {"chunksize": None} if builder == "csv" else {}
+    options |= {"converters": {id_column: str}} if is_text else {}
     try:
         with _quiet():
-            table = datasets.load_dataset(_BUILDERS[path.suffix], data_files=str(path), split="train")
+            table = datasets.load_dataset(builder, data_files=str(path), split="train", **options)
     except (datasets.exceptions.DatasetGenerationError, datasets.exceptions.DatasetsError, ValueError) as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise InputError(f"{str(path)!r} cannot be read as {_BUILDERS[path.suffix]}: {cause}") from error
-    return table.to_pandas()
+        cause = error.__cause__ or error
+        if isinstance(cause, UnicodeDecodeError):
+            raise not_utf8(path) from error
+        reason = str(cause).splitlines()[0]
+        raise InputError(f"{str(path)!r} cannot be read as {builder}: {reason}; {_REMEDIES[builder]}") from error
+    frame = table.to_pandas()
+    if is_text and id_column in frame.columns:
+        frame[id_column] = _numbers_where_alike(frame[id_column])
+    return frame
 
 
-def _read_hub(name: str, config: str | None) -> "pd.DataFrame":
+def _numbers_where_alike(ids: "pd.Series") -> "pd.Series":
+    """Ids read as text: integers where all are written as such, else the text."""
+    ids = ids.where(ids != "")
+    is_integer = all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", str(text)) for text in ids.unique())
+    return ids.astype("int64") if is_integer else ids
+
+
+def _read_hub(name: str, config: str | None, looked_in: str = "") -> "pd.DataFrame":
     import datasets
 
     try:
@@ -147,21 +188,24 @@ def _read_hub(name: str, config: str | None) -> "pd.DataFrame":
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"the Hub data set {name!r}{f' ({config})' if config else ''} cannot be loaded: {reason}; check the name "
-            "and the connection, or give local files with --data_dir"
+            f"{looked_in}the Hub data set {name!r}{f' ({config})' if config else ''} cannot be loaded: {reason}; "
+            "check the name and the connection, or give local files with --data_dir"
         ) from error
     return table.to_pandas()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide the progress bars of converting a local file, which takes a moment."""
+    """Hide what converting a local file shows: progress bars, and errors that are raised as well."""
     import datasets
 
     were_disabled = datasets.are_progress_bars_disabled()
+    verbosity = datasets.logging.get_verbosity()
     datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     try:
         yield
     finally:
+        datasets.logging.set_verbosity(verbosity)
         if not were_disabled:
             datasets.enable_progress_bars()

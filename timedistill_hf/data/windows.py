@@ -1,6 +1,8 @@
 """From a series to what models eat: standardised windows, as views on one tensor."""
 
-from dataclasses import dataclass
+import hashlib
+import logging
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -8,9 +10,14 @@ from torch.utils.data import Dataset
 
 from ..errors import InputError
 from ..processor import TimeDistillProcessor
+from .calendar import calendar_features
 from .series import Series
 from .splits import STANDARD_RATIOS, Split, SplitSpec
 
+
+logger = logging.getLogger(__name__)
+
+_MOST_DEVIATIONS = 1e15
 
 TARGET_NAMES = ("future_values", "future_observed_mask")
 
@@ -25,12 +32,14 @@ class WindowDataset(Dataset):
     """All windows whose horizon lies in some rows; item i is `past_values` `[L, C]` and `future_values` `[S, C]`.
 
     Items are views: nothing is copied before the batch is collated. Where the series has missing entries they are 0
-    and every item also holds `past_observed_mask` and `future_observed_mask` (1 where observed).
+    and every item also holds `past_observed_mask` and `future_observed_mask` (1 where observed); with calendar
+    features also `past_time_features` `[L, F]` and `future_time_features` `[S, F]`.
 
     Args:
         values: standardised `[T, C]`, 0 where missing.
         rows: half-open range that the horizons cover; the first window looks back into the rows before it.
         observed: `[T, C]` mask, or `None` where nothing is missing.
+        time_features: `[T, F]`, or `None`.
     """
 
     def __init__(
@@ -40,9 +49,12 @@ class WindowDataset(Dataset):
         context_length: int,
         prediction_length: int,
         observed: torch.Tensor | None = None,
+        time_features: torch.Tensor | None = None,
     ):
         self.values = values
         self.observed = observed
+        self.time_features = time_features
+        self.rows = rows
         self.context_length = context_length
         self.prediction_length = prediction_length
         self.first_origin = max(rows[0], context_length)
@@ -60,7 +72,27 @@ class WindowDataset(Dataset):
         if self.observed is not None:
             item["past_observed_mask"] = self.observed[past]
             item["future_observed_mask"] = self.observed[future]
+        if self.time_features is not None:
+            item["past_time_features"] = self.time_features[past]
+            item["future_time_features"] = self.time_features[future]
         return item
+
+    def with_time_features(self, time_features: torch.Tensor | None) -> "WindowDataset":
+        """The same windows whose items also hold these `[T, F]` features, or none."""
+        return WindowDataset(
+            self.values, self.rows, self.context_length, self.prediction_length, self.observed, time_features
+        )
+
+    def fingerprint(self) -> str:
+        """A hash of all that the items hold: values as standardised, masks, time features, which windows."""
+        digest = hashlib.sha256(
+            repr((self.context_length, self.prediction_length, self.first_origin, len(self))).encode()
+        )
+        for tensor in (self.values, self.observed, self.time_features):
+            digest.update(b"-" if tensor is None else repr((tuple(tensor.shape), tensor.dtype)).encode())
+            if tensor is not None:
+                digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,6 +120,21 @@ class ForecastData:
             "num_input_channels": self.num_input_channels,
         }
 
+    @property
+    def num_time_features(self) -> int:
+        """F of the windows' calendar features, 0 where they have none."""
+        features = self.train.time_features
+        return 0 if features is None else features.shape[1]
+
+    def with_time_features(self) -> "ForecastData":
+        """The same data with calendar features beside the values, where the series has timestamps."""
+        if self.series.timestamps is None or self.num_time_features:
+            return self
+        features = calendar_features(self.series.timestamps)
+        parts = {name: getattr(self, name).with_time_features(features) for name in ("train", "validation", "test")}
+        processor = self.processor.with_time_features()
+        return replace(self, processor=processor, **parts)
+
     def for_trainer(self) -> dict:
         """The arguments that every Trainer takes from here: train and validation windows, and the processor."""
         return {
@@ -113,7 +160,8 @@ def make_windows(
         processor: an existing one whose scaler is to be kept (to evaluate a model on new data); fitted where `None`.
 
     Raises:
-        InputError: a split is too short for one window, or a channel has no observed value in the train rows.
+        InputError: a split is too short for one window, a channel has no observed value in the train rows, or a value
+            lies so far from them that its square overflows float32.
     """
     for name, value in (("context_length", context_length), ("prediction_length", prediction_length)):
         if value < 1:
@@ -125,6 +173,7 @@ def make_windows(
 
     observed = ~torch.isnan(series.values) if series.has_missing else None
     values = processor.standardize(series.values)
+    _check_extremes(values, series)
     if observed is not None:
         values = torch.nan_to_num(values, nan=0.0)
     parts = {
@@ -142,8 +191,23 @@ def make_windows(
             )
         if observed is not None and not bool(observed[slice(*getattr(rows, name))].any()):
             raise InputError(f"the {name} rows {getattr(rows, name)} hold no value at all: change --split")
+    if series.season == 1:
+        logger.warning("%s: no season known; the naive control repeats the last value (set --season)", series.name)
     naive_errors = seasonal_naive_errors(series.values[slice(*rows.train)].double().numpy(), series.season)
-    return ForecastData(series, rows, processor, **parts, naive_errors=naive_errors)
+    data = ForecastData(series, rows, processor, **parts, naive_errors=naive_errors)
+    return data.with_time_features() if processor.time_features else data
+
+
+def _check_extremes(values: torch.Tensor, series: Series) -> None:
+    """Raise where errors on standardised `[T, C]` could not be squared and summed in float32."""
+    extreme = (values.abs() > _MOST_DEVIATIONS).nonzero()
+    if len(extreme):
+        row, channel = extreme[0].tolist()
+        raise InputError(
+            f"row {row} of {series.name!r} has {series.values[row, channel].item():g} in column "
+            f"{series.columns[channel]!r}, {values[row, channel].abs().item():.0e} deviations from the mean of the "
+            "train rows: correct it, or name it with --missing_value if it means missing"
+        )
 
 
 def seasonal_naive_errors(values: np.ndarray, season: int) -> np.ndarray:

@@ -3,10 +3,10 @@
 import dataclasses
 
 from ..cli.settings import DataSettings, EvaluateSettings
-from ..errors import InputError
 from ..files import write_json
+from ..loading import check_fits, load_model
 from ..processor import TimeDistillProcessor
-from ..student import TimeDistillConfig
+from ..teachers import Teacher
 from .controls import SeasonalNaive
 from .evaluate_model import score_model
 from .report import hardware, versions
@@ -23,16 +23,22 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     Raises:
         InputError: model or data cannot be loaded, or do not fit.
     """
-    model, role = _load(settings.model)
+    model, role = load_model(settings.model)
     try:
         processor = TimeDistillProcessor.from_pretrained(settings.model)
     except OSError:
         processor = None
+    if processor is not None:
+        check_fits(model, processor)
+    look_back = model.family.look_back(model.config) if isinstance(model, Teacher) else model.config.context_length
     data = data_settings.load(
-        context_length=model.config.context_length,
+        context_length=look_back if processor is None else processor.context_length,
         prediction_length=model.config.prediction_length,
         processor=processor,
     )
+    if isinstance(model, Teacher) and model.num_time_features:
+        data = data.with_time_features()
+        model.check_time_features(data.num_time_features)
     models = {role: model, "seasonal_naive": SeasonalNaive(data.series.season, model.config.prediction_length)}
     results = {
         "role": role,
@@ -54,19 +60,3 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     if settings.output is not None:
         write_json(settings.output, results)
     return results
-
-
-def _load(name_or_path: str):
-    from transformers import AutoConfig
-
-    from ..student import TimeDistillForPrediction
-    from ..teachers import load_teacher, load_weights
-
-    try:
-        config = AutoConfig.from_pretrained(name_or_path)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"model {name_or_path!r} is no folder or Hub model that can be read: {reason}") from error
-    if isinstance(config, TimeDistillConfig):
-        return load_weights(TimeDistillForPrediction, name_or_path).eval(), "student"
-    return load_teacher(name_or_path), "teacher"

@@ -1,57 +1,127 @@
 """Teachers: whatever forecasts, behind one seam ([`TeacherSignal`]). A family is one file and one line here."""
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from .signal import Teacher, TeacherFamily, TeacherSignal
 
+
+logger = logging.getLogger(__name__)
 
 FAMILIES = {
     "patchtst": "patchtst",
     "itransformer": "itransformer",
+    "modern_tcn": "modern_tcn",
+    "informer": "informer",
 }
 
 
 def get_family(model_type: str) -> TeacherFamily:
     """The family of that `model_type`; an [`InputError`] lists the known ones."""
     if model_type not in FAMILIES:
-        raise InputError(f"{model_type!r} is no teacher family known here: expected one of {', '.join(FAMILIES)}")
+        raise InputError(
+            f"{model_type!r} is no teacher family known here: expected one of {', '.join(FAMILIES)}"
+            f"{did_you_mean(model_type, FAMILIES)}"
+        )
     return import_module(f".{FAMILIES[model_type]}", __name__).FAMILY
 
 
-def load_teacher(name_or_path: str, *, revision: str | None = None) -> Teacher:
+def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) -> Teacher:
     """Load a trained teacher from a folder or the Hub (safetensors only) and freeze it.
 
+    `kwargs` go to the model's `from_pretrained`.
+
     Raises:
-        InputError: there is no such folder or Hub model, or its family is not known here.
+        InputError: there is no such folder or Hub model, its family is not known here, or its weights are broken.
     """
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(name_or_path, revision=revision)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    name_or_path = str(name_or_path)
+    problem = f"teacher {name_or_path!r} is neither a family ({', '.join(FAMILIES)}) nor a folder or Hub model"
+    config = read_config(name_or_path, f"{problem} that can be read", revision)
+    if config.model_type not in FAMILIES:
         raise InputError(
-            f"teacher {name_or_path!r} is neither a family ({', '.join(FAMILIES)}) nor a folder or Hub model that "
-            f"can be read: {reason}"
-        ) from error
+            f"teacher {name_or_path!r} is a model of type {config.model_type!r}: expected one of {', '.join(FAMILIES)}"
+        )
     family = get_family(config.model_type)
-    return Teacher(load_weights(family.model_class, name_or_path, revision), family)
+    teacher = Teacher(load_weights(family.model_class, name_or_path, revision, **kwargs), family)
+    log_remark(teacher)
+    return teacher
 
 
-def load_weights(model_class: type, name_or_path: str, revision: str | None = None):
-    """`from_pretrained` with safetensors only; weights that are missing or broken are an [`InputError`]."""
+def log_remark(teacher: Teacher) -> None:
+    """Say in the log how the teacher forecasts, where its family has something to say."""
+    remark = teacher.family.remark(teacher.config)
+    if remark:
+        logger.info("Teacher %s: %s", teacher.family.model_type, remark)
+
+
+def load_weights(model_class: type, name_or_path: str, revision: str | None = None, **kwargs):
+    """`from_pretrained` with safetensors only; an [`InputError`] where they are not exactly that model's weights.
+
+    transformers would fill in weights that lack with random ones, and leave out those that it does not know.
+    """
     from safetensors import SafetensorError
 
+    problem = f"the weights of {str(name_or_path)!r} cannot be loaded as {model_class.__name__}"
+    remedy = "expected the safetensors file that was saved with its config.json"
+    kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
     try:
-        return model_class.from_pretrained(name_or_path, revision=revision, use_safetensors=True)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"the weights of {name_or_path!r} cannot be loaded as {model_class.__name__}: {reason}"
-        ) from error
+        with _quiet():
+            model, report = model_class.from_pretrained(name_or_path, revision=revision, **kwargs)
+    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+        raise InputError(f"{problem}: {_reason(error)}; {remedy} (pickled weights are not read)") from error
+    for name, found, wanted in sorted(report["mismatched_keys"]):
+        raise InputError(f"{problem}: {name!r} is of shape {tuple(found)}, not {tuple(wanted)}; {remedy}")
+    for kind, what in (("missing_keys", "lack"), ("unexpected_keys", "hold more than that model has,")):
+        for name in sorted(report[kind]):
+            raise InputError(f"{problem}: they {what} {name!r}; {remedy}")
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not value.is_meta and not value.isfinite().all():
+            raise InputError(f"{problem}: {name!r} holds NaN or infinite values; train the model anew")
+    return model
+
+
+def read_config(name_or_path: str, problem: str, revision: str | None = None):
+    """The configuration of a folder or Hub model; where there is none an [`InputError`] that begins with `problem`."""
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
+    remedy = "give the folder or Hub id of a trained model"
+    path = Path(name_or_path)
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise InputError(f"{problem}: it holds no config.json; {remedy}")
+    if not path.exists() and (path.is_absolute() or len(path.parts) > 2):
+        raise InputError(f"{problem}: there is no such folder; {remedy}")
+    try:
+        return AutoConfig.from_pretrained(name_or_path, revision=revision)
+    except (OSError, ValueError, StrictDataclassError) as error:
+        nearest = did_you_mean(name_or_path, FAMILIES, f"; {remedy}")
+        raise InputError(f"{problem}: {_reason(error)}{nearest}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What a library's error says: its first line, or the second where the first only announces a check."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        return lines[1].removeprefix("ValueError: ").removeprefix("TypeError: ")
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide transformers' report of weights that do not fit, which is many lines; the first of them is raised."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
 
 
 def teacher_family_name(name_or_path: str) -> str | None:
@@ -62,9 +132,11 @@ def teacher_family_name(name_or_path: str) -> str | None:
     if not config.is_file():
         return None
     try:
-        return json.loads(config.read_text(encoding="utf-8")).get("model_type")
+        content = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    name = content.get("model_type") if isinstance(content, dict) else None
+    return name if isinstance(name, str) else None
 
 
 __all__ = [

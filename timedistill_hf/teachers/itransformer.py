@@ -3,10 +3,10 @@
 import torch
 
 from ..models.itransformer import ITransformerConfig, ITransformerForPrediction
-from .signal import TeacherSignal
+from .signal import TeacherFamily, TeacherSignal
 
 
-class ITransformerFamily:
+class ITransformerFamily(TeacherFamily):
     """Attention over channels; the feature is the variate token of each channel."""
 
     model_type = "itransformer"
@@ -38,13 +38,11 @@ class ITransformerFamily:
         self,
         model: ITransformerForPrediction,
         past_values: torch.Tensor,
-        past_observed_mask: torch.Tensor | None,
+        past_observed_mask: torch.Tensor | None = None,
+        **inputs,
     ) -> TeacherSignal:
         output = model(past_values=past_values, past_observed_mask=past_observed_mask)
         return TeacherSignal(output.prediction_outputs, output.last_hidden_state)
-
-    def channels(self, config: ITransformerConfig) -> int | None:
-        return None
 
 
 FAMILY = ITransformerFamily()

@@ -3,10 +3,10 @@
 import torch
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
-from .signal import TeacherSignal
+from .signal import TeacherFamily, TeacherSignal
 
 
-class PatchTSTFamily:
+class PatchTSTFamily(TeacherFamily):
     """Channel-independent patches; the feature is the last encoder state, flattened over the patches."""
 
     model_type = "patchtst"
@@ -38,6 +38,9 @@ class PatchTSTFamily:
             "head_dropout": 0.1,
             "pooling_type": None,
         }
+        loss = overrides.get("loss", "mse")
+        if loss != "mse":
+            raise ValueError(f"loss={loss!r} makes it forecast distributions: expected 'mse' (--loss trains on 'mae')")
         return PatchTSTConfig(
             context_length=context_length,
             prediction_length=prediction_length,
@@ -49,7 +52,8 @@ class PatchTSTFamily:
         self,
         model: PatchTSTForPrediction,
         past_values: torch.Tensor,
-        past_observed_mask: torch.Tensor | None,
+        past_observed_mask: torch.Tensor | None = None,
+        **inputs,
     ) -> TeacherSignal:
         """One pass through encoder and head; a distribution head forecasts its mean."""
         encoded = model.model(past_values=past_values, past_observed_mask=past_observed_mask)

@@ -10,34 +10,42 @@ from ..data.windows import split_targets
 from ..evaluation.controls import SeasonalNaive
 from ..evaluation.errors_per_window import mean_errors, window_errors
 from .signal import Teacher
+from .store import split_signal
 
 
 logger = logging.getLogger(__name__)
 
 
 def teacher_against_naive(
-    teacher: Teacher, windows: Dataset, season: int, *, limit: int = 256, batch_size: int = 32
+    teacher: Teacher | None, windows: Dataset, season: int, *, limit: int = 256, batch_size: int = 32
 ) -> tuple[float, float]:
-    """MSE of the teacher and of the seasonal naive forecast on at most `limit` windows, evenly spread."""
+    """MSE of the teacher and of the seasonal naive forecast on at most `limit` windows, evenly spread.
+
+    Args:
+        teacher: a live one; `None` where the windows hold its stored signal.
+    """
     positions = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).round().astype(int)).tolist()
-    device = next((parameter.device for parameter in teacher.parameters()), torch.device("cpu"))
+    parameter = None if teacher is None else next(teacher.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
     sums: dict[str, list[torch.Tensor]] = {"teacher": [], "naive": []}
     for batch in DataLoader(Subset(windows, positions), batch_size=batch_size):
         inputs, targets = split_targets({name: value.to(device) for name, value in batch.items()})
+        inputs, signal = split_signal(inputs)
+        signal = teacher(**inputs) if signal is None else signal
         truth, observed = targets["future_values"], targets.get("future_observed_mask")
-        naive = SeasonalNaive(season, truth.shape[1])
-        for name, forecaster in (("teacher", teacher), ("naive", naive)):
-            sums[name].append(window_errors(forecaster(**inputs).prediction_outputs, truth, observed))
+        naive = SeasonalNaive(season, truth.shape[1])(**inputs)
+        for name, forecast in (("teacher", signal), ("naive", naive)):
+            sums[name].append(window_errors(forecast.prediction_outputs, truth, observed))
     return tuple(mean_errors(torch.cat(parts))["mse"] for parts in sums.values())
 
 
-def warn_if_worse_than_naive(teacher: Teacher, windows: Dataset, season: int) -> None:
-    """Log a warning where the teacher's validation error is above the seasonal naive one's."""
+def warn_if_worse_than_naive(teacher: Teacher | None, windows: Dataset, season: int) -> None:
+    """Log a warning where the teacher's error on these windows is above the seasonal naive one's."""
     teacher_mse, naive_mse = teacher_against_naive(teacher, windows, season)
     if not teacher_mse <= naive_mse:
         logger.warning(
-            "The teacher's validation MSE (%.4f) is above that of repeating the last season of %d steps (%.4f): its "
-            "forecasts may be on another scale than the standardised data. Distilling from it will hurt.",
+            "The teacher's MSE on training windows (%.4f) is above that of repeating the last season of %d steps "
+            "(%.4f): its forecasts may be on another scale than the standardised data. Distilling from it will hurt.",
             teacher_mse,
             season,
             naive_mse,

@@ -1,6 +1,7 @@
 """The seam between teachers and training: whatever teaches gives a signal for a batch of windows."""
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -21,29 +22,62 @@ class TeacherSignal(NamedTuple):
     feature: torch.Tensor | None = None
 
 
-class TeacherFamily(Protocol):
+class TeacherFamily(ABC):
     """One forecasting family: how it is built, trained by default, and read as a teacher. One file each.
 
     Attributes:
         model_type: the `model_type` of its configuration.
         model_class: the class with `from_pretrained`.
         training_defaults: `ForecastTrainingArguments` fields that train it well.
+        wants_time_features: whether one built here is to be given calendar features, where the data have timestamps.
     """
 
     model_type: str
     model_class: type[PreTrainedModel]
     training_defaults: dict
+    wants_time_features: bool = False
 
+    @abstractmethod
     def config(
         self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
-    ) -> PreTrainedConfig: ...
+    ) -> PreTrainedConfig:
+        """The configuration for data of that shape, some fields changed."""
 
+    @abstractmethod
     def signal(
-        self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None
-    ) -> TeacherSignal: ...
+        self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None, **inputs
+    ) -> TeacherSignal:
+        """What the model says of a batch; `inputs` hold the calendar features for a family that takes them."""
 
     def channels(self, config: PreTrainedConfig) -> int | None:
         """The number of channels that a model of this configuration is bound to, or `None` for any."""
+        return None
+
+    def time_features(self, config: PreTrainedConfig) -> int:
+        """How many calendar features a model of this configuration needs."""
+        return 0
+
+    def trains_on_future(self, config: PreTrainedConfig) -> bool:
+        """Whether the model reads `future_values` while it is trained (teacher forcing)."""
+        return False
+
+    def look_back(self, config: PreTrainedConfig) -> int:
+        """Steps of history that one forecast reads."""
+        return config.context_length
+
+    def remark(self, config: PreTrainedConfig) -> str:
+        """What the log is to say of how such a model forecasts; empty where there is nothing to say."""
+        return ""
+
+    def check_lengths(self, config: PreTrainedConfig, context_length: int, prediction_length: int) -> None:
+        """Raise an [`InputError`] where the model reads or forecasts another number of steps."""
+        for name, task in (("context_length", context_length), ("prediction_length", prediction_length)):
+            teacher = getattr(config, name)
+            if teacher != task:
+                raise InputError(
+                    f"the teacher ({self.model_type}) has {name}={teacher}, the student and its data {task}: "
+                    f"pass --{name} {teacher}, or train a teacher with {name}={task}"
+                )
 
 
 class Teacher(nn.Module):
@@ -67,13 +101,17 @@ class Teacher(nn.Module):
     def forward(
         self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **kwargs
     ) -> TeacherSignal:
-        """The signal for `past_values` `[B, L, C]` (and its mask, 1 where observed)."""
-        return self.family.signal(self.model, past_values, past_observed_mask)
+        """The signal for `past_values` `[B, L, C]` (and its mask, 1 where observed; and calendar features)."""
+        return self.family.signal(self.model, past_values, past_observed_mask, **kwargs)
+
+    @property
+    def num_time_features(self) -> int:
+        """How many calendar features it needs beside the values."""
+        return self.family.time_features(self.config)
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
         """Raise an [`InputError`] that names both sides where teacher and task do not fit."""
-        self._check("context_length", self.config.context_length, context_length)
-        self._check("prediction_length", self.config.prediction_length, prediction_length)
+        self.family.check_lengths(self.config, context_length, prediction_length)
         bound_to = self.family.channels(self.config)
         if bound_to is not None and bound_to != num_input_channels:
             raise InputError(
@@ -81,9 +119,10 @@ class Teacher(nn.Module):
                 f"{num_input_channels}: train a teacher on these data, or choose the columns that it knows"
             )
 
-    def _check(self, name: str, teacher: int, task: int) -> None:
-        if teacher != task:
+    def check_time_features(self, offered: int) -> None:
+        """Raise an [`InputError`] where the windows do not offer the calendar features that it needs."""
+        if self.num_time_features not in (0, offered):
             raise InputError(
-                f"the teacher ({self.family.model_type}) has {name}={teacher}, the student and its data {task}: "
-                f"pass --{name} {teacher}, or train a teacher with {name}={task}"
+                f"the teacher ({self.family.model_type}) needs {self.num_time_features} calendar features, the data "
+                f"offer {offered}: give a time column (--timestamp_column), or train the teacher on these data"
             )

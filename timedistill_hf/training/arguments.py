@@ -10,6 +10,9 @@ from ..errors import InputError
 from ..objective.objective import TimeDistillObjective
 
 
+_AT_LEAST_ONE = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
+
+
 @dataclass
 class ForecastTrainingArguments(TrainingArguments):
     """`TrainingArguments` for any model with `past_values -> prediction_outputs`.
@@ -60,13 +63,6 @@ class ForecastTrainingArguments(TrainingArguments):
         default=False,
         metadata={"help": "Must be off: the regressor's gradients are made outside the student's forward."},
     )
-    use_cpu: bool = field(
-        default_factory=lambda: not torch.accelerator.is_available(),
-        metadata={"help": "Train on the CPU; the default where there is no accelerator."},
-    )
-    dataloader_pin_memory: bool = field(
-        default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory for the accelerator."}
-    )
 
     def __post_init__(self):
         if self.loss not in ("mse", "mae"):
@@ -77,21 +73,61 @@ class ForecastTrainingArguments(TrainingArguments):
             raise InputError(f"lr_epoch_decay={self.lr_epoch_decay}: expected a factor above 0, at most 1")
         if self.lr_constant_epochs < 0:
             raise InputError(f"lr_constant_epochs={self.lr_constant_epochs}: expected 0 or more")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"learning_rate={self.learning_rate}: expected a number above 0")
-        for name, least in (("per_device_train_batch_size", 1), ("per_device_eval_batch_size", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name}={getattr(self, name)}: expected {least} or more")
+        self._check_numbers()
+        if not torch.accelerator.is_available():
+            # without it two launched processes would each train alone, and pinning memory would warn at every loader
+            self.use_cpu, self.dataloader_pin_memory = True, False
         try:
             super().__post_init__()
-        except ValueError as error:
+        except (ImportError, ValueError) as error:
             raise InputError(str(error)) from error
+        self._check_trackers()
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched != self.world_size:
             raise InputError(
                 f"{launched} processes were launched but training sees {self.world_size}: they would train apart; "
                 "on a CPU pass --use_cpu and launch with torchrun or accelerate launch --multi_gpu"
             )
+
+    def _check_numbers(self) -> None:
+        for name in ("learning_rate", "num_train_epochs"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name}={getattr(self, name)}: expected a number above 0")
+        for name in ("weight_decay", "max_grad_norm", "adam_epsilon"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name}={getattr(self, name)}: expected a number from 0")
+        for name in ("adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: expected a number from 0 to below 1")
+        for name in _AT_LEAST_ONE:
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: expected 1 or more")
+        if self.max_steps != -1 and self.max_steps < 1:
+            raise InputError(f"max_steps={self.max_steps}: expected 1 or more, or -1 for no limit but the epochs'")
+        if self.dataloader_num_workers < 0:
+            raise InputError(f"dataloader_num_workers={self.dataloader_num_workers}: expected 0 or more")
+        for name in ("seed", "data_seed"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 2**32:
+                raise InputError(f"{name}={value}: expected a whole number from 0 to {2**32 - 1}")
+
+    def _check_trackers(self) -> None:
+        """Trackers are built by the Trainer, after a run's folder has been started: what lacks is said before."""
+        from transformers.integrations import get_available_reporting_integrations
+
+        installed = [*get_available_reporting_integrations(), "flyte"]
+        for name in self.report_to:
+            if name not in installed:
+                raise InputError(
+                    f"report_to={name!r} is not known or not installed: install it, or choose of "
+                    f"{', '.join(sorted(installed))}, none"
+                )
+
+    def check_metric(self) -> None:
+        """Raise where the best checkpoint is to be found by something that the evaluation does not report."""
+        name = self.metric_for_best_model
+        if name is not None and name.removeprefix("eval_") not in ("loss", "mse", "mae"):
+            raise InputError(f"metric_for_best_model={name!r}: expected eval_mse, eval_mae or eval_loss")
 
 
 @dataclass

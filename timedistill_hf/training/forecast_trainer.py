@@ -12,6 +12,7 @@ from ..evaluation.errors_per_window import mean_errors, window_errors
 from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping
+from .interruption import SaveOnTerminationCallback
 
 
 class ForecastTrainer(Trainer):
@@ -26,21 +27,36 @@ class ForecastTrainer(Trainer):
         args: [`ForecastTrainingArguments`].
         train_dataset, eval_dataset: [`WindowDataset`]s, or anything whose items hold `past_values`, `future_values`.
         processing_class: the data's [`TimeDistillProcessor`], saved beside every checkpoint.
+        teacher_forcing: whether the model reads `future_values` in training steps (never in evaluation).
     """
 
     loss_is_scaled_for_ga = False
 
-    def __init__(self, model=None, args: ForecastTrainingArguments | None = None, **kwargs):
+    def __init__(
+        self, model=None, args: ForecastTrainingArguments | None = None, *, teacher_forcing: bool = False, **kwargs
+    ):
         super().__init__(model=model, args=args, **kwargs)
+        self._teacher_forcing = teacher_forcing
         self._sums_per_window = False
         self._reports_sums = self.compute_metrics is None
         self.add_callback(StopOnNaNCallback())
+        self._on_termination = SaveOnTerminationCallback()
+        self.add_callback(self._on_termination)
         if args.early_stopping_patience and args.eval_strategy != "no" and self.eval_dataset is not None:
             self.add_callback(ValidationEarlyStopping(args.early_stopping_patience))
+
+    def train(self, *args, **kwargs):
+        """As the stock one; SIGTERM saves a checkpoint and ends it with [`Terminated`]."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self._on_termination.restore()
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Mean error over the batch's observed entries (`args.loss`)."""
         inputs, targets = split_targets(inputs)
+        if self._teacher_forcing and model.training:
+            inputs["future_values"] = targets["future_values"]
         outputs = model(**inputs)
         loss = forecast_loss(
             outputs.prediction_outputs, targets["future_values"], targets.get("future_observed_mask"), self.args.loss

@@ -1,6 +1,6 @@
 """Named sets of defaults. A recipe is overridden by a settings file, and both by flags."""
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 
 
 # alpha, beta by teacher family and data set: the published scripts (arXiv 2502.15016); everything else is 1, 1
@@ -31,12 +31,13 @@ _PAPER_TEACHERS = {
         "etth2": {"d_model": 128, "ffn_dim": 128},
         "electricity": {"num_hidden_layers": 3, "d_model": 512, "ffn_dim": 512},
     },
+    "modern_tcn": {name: {"ffn_ratio": 8} for name in ("ettm1", "ettm2", "weather", "electricity", "traffic")},
 }
 _PAPER_EPOCHS = {"electricity": 30, "solar": 30, "traffic": 10}
 
 
 def paper(dataset: str, teacher_family: str | None) -> dict:
-    """As published for that data set and teacher: student, objective, schedule, no clipping, and iTransformer's size.
+    """As published for that data set and teacher: student, objective, schedule, no clipping, and the teacher's size.
 
     A part of a benchmark (`traffic_sub6`) takes the whole one's settings. How a teacher is trained is its family's
     affair (`training_defaults`): iTransformer as published, PatchTST with longer patches and absolute error.
@@ -77,5 +78,5 @@ RECIPES = {"paper": paper}
 def recipe_defaults(name: str, dataset: str, teacher_family: str | None) -> dict:
     """The defaults that recipe `name` sets; an [`InputError`] lists the known ones."""
     if name not in RECIPES:
-        raise InputError(f"recipe={name!r}: expected one of {', '.join(RECIPES)}")
+        raise InputError(f"recipe={name!r}: expected one of {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
     return RECIPES[name](dataset, teacher_family)

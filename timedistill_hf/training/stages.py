@@ -1,16 +1,21 @@
 """One trained model of a run: trained once, resumed where it was interrupted, loaded where it is finished."""
 
 import logging
+import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..errors import InputError
-from ..files import staged_folder, write_json
+from ..files import move_into_place, write_json
+from ..teachers import load_weights
+from .callbacks import ValidationEarlyStopping
 from .forecast_trainer import ForecastTrainer
 
 
@@ -40,7 +45,7 @@ def run_stage(
     model = build()
     if (folder / WEIGHTS).is_file():
         logger.info("%s: finished before, loaded from %s", name, folder)
-        return type(model).from_pretrained(folder, use_safetensors=True).eval()
+        return load_weights(type(model), folder).eval()
 
     checkpoint = newest_complete_checkpoint(folder)
     try:
@@ -59,17 +64,40 @@ def run_stage(
         length,
         f", resumed from {checkpoint}" if checkpoint else "",
     )
-    trainer.train(resume_from_checkpoint=checkpoint)
-    if trainer.is_world_process_zero():
-        with staged_folder(folder, last=WEIGHTS) as stage:
-            trainer.save_model(str(stage))
-            write_json(stage / HISTORY, trainer.state.log_history)
+    if checkpoint is not None and _is_over(checkpoint, args.early_stopping_patience):
+        _restore_best(trainer, folder, checkpoint)
+    else:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    stage = folder / ".stage-finished"
+    trainer.save_model(str(stage))  # on all processes: a model in shards is put together
     trainer.accelerator.wait_for_everyone()
-    return trainer.accelerator.unwrap_model(trainer.model).eval()
+    if trainer.is_world_process_zero():
+        write_json(stage / HISTORY, trainer.state.log_history)
+        move_into_place(stage, folder, last=WEIGHTS)
+    trainer.accelerator.wait_for_everyone()
+    if args.world_size > 1:  # the processes' own batch statistics differ, and shards are no model
+        return load_weights(type(model), folder).to(args.device).eval()
+    return trainer.model.eval()
+
+
+def _is_over(checkpoint: str, patience: int) -> bool:
+    """Whether that checkpoint was the last: resumed from it, the Trainer would train on, for a step or an epoch."""
+    state = TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME))
+    early_stopping = state.stateful_callbacks.get(ValidationEarlyStopping.__name__)
+    lost_patience = early_stopping and early_stopping["attributes"]["early_stopping_patience_counter"] >= patience
+    return bool(lost_patience) or state.global_step >= state.max_steps
+
+
+def _restore_best(trainer: ForecastTrainer, folder: Path, checkpoint: str) -> None:
+    """What the Trainer does at the end of training: the best checkpoint's weights, and the log so far."""
+    state = TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME))
+    best = folder / f"{PREFIX_CHECKPOINT_DIR}-{state.best_global_step or state.global_step}"
+    trainer.state = state
+    trainer.model = load_weights(type(trainer.model), best).to(trainer.args.device)
 
 
 def newest_complete_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint whose saving was not cut off: the Trainer writes `trainer_state.json` after all else."""
+    """The newest checkpoint that was saved to its end."""
     numbered = {}
     for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
         step = path.name.rpartition("-")[2]
@@ -79,9 +107,18 @@ def newest_complete_checkpoint(folder: Path) -> str | None:
 
 
 def _is_complete(checkpoint: Path) -> bool:
+    """Every file is whole, and the Trainer's state, which it writes after all else, is there."""
     try:
         TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-    except (OSError, ValueError, TypeError):
-        logger.warning("%s was cut off while it was saved and is not used", checkpoint)
-        return False
-    return True
+        for path in checkpoint.iterdir():
+            if path.suffix == ".safetensors":
+                with safe_open(path, framework="pt"):
+                    pass
+            elif path.suffix in (".pt", ".pth") and not zipfile.is_zipfile(path):
+                raise ValueError(path)
+        complete = (checkpoint / WEIGHTS).is_file() and any(checkpoint.glob("optimizer*"))
+    except (OSError, ValueError, TypeError, SafetensorError):
+        complete = False
+    if not complete:
+        logger.warning("%s was cut off while it was saved or removed, and is not used", checkpoint)
+    return complete

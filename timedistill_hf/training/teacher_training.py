@@ -10,14 +10,20 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..cli.settings import DataSettings, TeacherSettings
 from ..data.windows import ForecastData
-from ..errors import InputError
+from ..errors import InputError, did_you_mean, listed
 from ..evaluation.evaluate_model import evaluate_model
 from ..files import write_json
 from ..run_folder import RunFolder
-from ..teachers import Teacher, TeacherFamily, get_family
+from ..teachers import Teacher, TeacherFamily, get_family, log_remark
 from .arguments import ForecastTrainingArguments
 from .forecast_trainer import ForecastTrainer
 from .stages import WEIGHTS, run_stage
+
+
+_CONFIG_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+    StrictDataclassError,
+)  # fmt: skip
 
 
 def train_teacher(
@@ -47,6 +53,7 @@ def train_teacher(
     family = get_family(family_name)
     if args is None:
         args = ForecastTrainingArguments(output_dir=str(output_dir), **(family.training_defaults | training_overrides))
+    data = data.with_time_features() if family.wants_time_features else data
     family_config = build_config(family, data, config or {})
     identity = {
         "data": data.series.fingerprint(),
@@ -69,9 +76,12 @@ def train_teacher(
         return family.model_class(family_config)
 
     def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
-        return ForecastTrainer(model=model, args=args, **data.for_trainer())
+        forced = family.trains_on_future(family_config)
+        return ForecastTrainer(model=model, args=args, teacher_forcing=forced, **data.for_trainer())
 
-    return Teacher(run_stage(f"teacher {family_name}", output_dir, build, make_trainer, args.seed), family)
+    teacher = Teacher(run_stage(f"teacher {family_name}", output_dir, build, make_trainer, args.seed), family)
+    log_remark(teacher)
+    return teacher
 
 
 def train_and_score_teacher(
@@ -85,12 +95,14 @@ def train_and_score_teacher(
     folder = Path(args.output_dir)
     if (folder / WEIGHTS).exists() and not settings.overwrite:
         raise InputError(f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite")
+    args.check_metric()
     data = data_settings.load()
     teacher = train_teacher(
         settings.teacher, data, folder, config=settings.teacher_fields(), args=args, overwrite=settings.overwrite
     )
     if not args.should_save:
         return {}
+    data = data.with_time_features() if teacher.num_time_features else data
     score = evaluate_model(teacher.to(args.device), data, data.test, batch_size=args.eval_batch_size, label="teacher")
     write_json(folder / "results.json", {"models": {"teacher": score}, "data": data.series.name})
     return score
@@ -98,15 +110,34 @@ def train_and_score_teacher(
 
 def build_config(family: TeacherFamily, data: ForecastData, overrides: dict) -> PreTrainedConfig:
     """The family's configuration for these data, some fields changed; an [`InputError`] names what does not fit."""
-    known = family.config(**data.shape).to_dict()
-    unknown = sorted(set(overrides) - set(known))
-    if unknown:
-        raise InputError(f"{family.model_type} has no configuration field {unknown[0]!r}: it has {sorted(known)}")
+    if family.wants_time_features:
+        overrides = {"num_time_features": data.with_time_features().num_time_features} | overrides
+    given = f" with {overrides}" if overrides else ""
     try:
+        _check_fields(family, data, overrides)
         config = family.config(**data.shape, **overrides)
         with torch.device("meta"):
             family.model_class(config)
         return config
-    except (AssertionError, RuntimeError, TypeError, ValueError, StrictDataclassError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"configuration of the teacher {family.model_type}: {reason}") from error
+    except InputError:
+        raise
+    except _CONFIG_ERRORS as error:
+        reason = str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ").removeprefix("TypeError: ")
+        raise InputError(
+            f"configuration of the teacher {family.model_type}{given}: {reason}; change or leave out that field"
+        ) from error
+
+
+def _check_fields(family: TeacherFamily, data: ForecastData, overrides: dict) -> None:
+    """Raise where a field is not one of the family's own, or is a count below 1."""
+    common = PreTrainedConfig().to_dict()
+    known = {name: value for name, value in family.config(**data.shape).to_dict().items() if name not in common}
+    for name, value in overrides.items():
+        if name in data.shape:
+            raise InputError(f"teacher_config sets {name}={value!r}, which the run itself sets: leave it out")
+        if name not in known:
+            nearest = did_you_mean(name, known, f": it has {listed(sorted(known), most=50)}")
+            raise InputError(f"{family.model_type} has no configuration field {name!r}{nearest}")
+        is_count = type(known[name]) is int and known[name] > 0
+        if is_count and type(value) is int and value < 1:
+            raise InputError(f"configuration of the teacher {family.model_type}: {name}={value}, expected 1 or more")

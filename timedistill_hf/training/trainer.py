@@ -12,7 +12,8 @@ from ..data.windows import split_targets
 from ..errors import InputError
 from ..processor import TimeDistillProcessor
 from ..teachers.quality import warn_if_worse_than_naive
-from ..teachers.signal import Teacher
+from ..teachers.signal import Teacher, TeacherSignal
+from ..teachers.store import split_signal
 from .arguments import TimeDistillTrainingArguments
 from .forecast_trainer import ForecastTrainer
 
@@ -28,41 +29,61 @@ def build_regressor(teacher_size: int, hidden_size: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(teacher_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, hidden_size))
 
 
+def _probe_live(teacher: Teacher, inputs: dict, truth: torch.Tensor) -> TeacherSignal:
+    teacher.check_fits(
+        context_length=inputs["past_values"].shape[1],
+        prediction_length=truth.shape[1],
+        num_input_channels=inputs["past_values"].shape[2],
+    )
+    teacher.check_time_features(inputs["past_time_features"].shape[2] if "past_time_features" in inputs else 0)
+    return teacher.cpu()(**inputs)
+
+
 class TimeDistillTrainer(ForecastTrainer):
     """Trains a student on the truth and on a teacher's forecasts and features (arXiv 2502.15016).
 
-    The teacher runs frozen, in evaluation mode, in training steps only. Where the feature terms are on (`beta` above
-    0, and student and teacher both have a feature) a regressor is trained with the student: it is a part of the model
-    while `train()` runs, so that it is synchronised, clipped and resumed like everything else, and is neither in the
-    saved weights nor in the model afterwards.
+    The teacher's signal is live or stored. Live, the teacher runs frozen, in evaluation mode, in training steps only.
+    Stored, it comes with the training windows ([`store_signal`], or any data set whose items hold
+    `teacher_prediction_outputs` and, if there is one, `teacher_feature`), and no teacher is given.
+
+    Where the feature terms are on (`beta` above 0, and student and teacher both have a feature) a regressor is trained
+    with the student: it is a part of the model while `train()` runs, so that it is synchronised, clipped and resumed
+    like everything else, and is neither in the saved weights nor in the model afterwards.
 
     Args:
         model: a student, any model with `past_values -> prediction_outputs` and, for the feature terms, `feature`.
-        teacher: a frozen [`Teacher`].
+        teacher: a frozen [`Teacher`], or `None` where the training windows hold its signal.
         args: [`TimeDistillTrainingArguments`].
 
     Raises:
-        InputError: teacher and student disagree on look-back, horizon or channels.
+        InputError: teacher and student disagree on look-back, horizon or channels, or there is no teacher's signal, or
+            a live one and a stored one.
     """
 
     args: TimeDistillTrainingArguments
 
-    def __init__(self, model=None, args: TimeDistillTrainingArguments | None = None, *, teacher: Teacher, **kwargs):
+    def __init__(
+        self, model=None, args: TimeDistillTrainingArguments | None = None, *, teacher: Teacher | None = None, **kwargs
+    ):
         super().__init__(model=model, args=args, **kwargs)
         self.objective = args.objective()
         self._term_sums: dict[str, torch.Tensor] = defaultdict(float)
         self._term_steps = 0
         self.regressor: nn.Module | None = None
         self._probe(teacher)
-        self.teacher = self.accelerator.prepare_model(teacher.to(self.args.device), evaluation_mode=True)
+        self.teacher = None
+        if teacher is not None:
+            self.teacher = self.accelerator.prepare_model(teacher.to(self.args.device), evaluation_mode=True)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The five-term objective in training; the supervised error alone, without the teacher, in evaluation."""
         if not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs, targets = split_targets(inputs)
+        inputs, signal = split_signal(inputs)
         outputs = model(**inputs)
-        signal = self.teacher(**inputs)
+        if signal is None:
+            signal = self.teacher(**inputs)
         terms = self.objective(
             prediction=outputs.prediction_outputs,
             target=targets["future_values"],
@@ -77,8 +98,8 @@ class TimeDistillTrainer(ForecastTrainer):
         return (terms["loss"], outputs) if return_outputs else terms["loss"]
 
     def train(self, *args, **kwargs):
-        if isinstance(self.processing_class, TimeDistillProcessor) and self.eval_dataset is not None:
-            warn_if_worse_than_naive(self.teacher, self.eval_dataset, self.processing_class.season)
+        if isinstance(self.processing_class, TimeDistillProcessor):
+            warn_if_worse_than_naive(self.teacher, self.train_dataset, self.processing_class.season)
         self._attach_regressor()
         try:
             return super().train(*args, **kwargs)
@@ -96,20 +117,24 @@ class TimeDistillTrainer(ForecastTrainer):
             self._term_steps = 0
         super().log(logs, start_time)
 
-    def _probe(self, teacher: Teacher) -> None:
+    def _probe(self, teacher: Teacher | None) -> None:
         """Run one training window through both sides: shapes must agree, and features tell the regressor's size."""
         item = {name: value.unsqueeze(0) for name, value in self.train_dataset[0].items()}
         inputs, targets = split_targets(item)
-        teacher.check_fits(
-            context_length=inputs["past_values"].shape[1],
-            prediction_length=targets["future_values"].shape[1],
-            num_input_channels=inputs["past_values"].shape[2],
-        )
-        signal = teacher.cpu()(**inputs)
-        if signal.prediction_outputs.shape != targets["future_values"].shape:
+        inputs, signal = split_signal(inputs)
+        if (signal is None) == (teacher is None):
             raise InputError(
-                f"the teacher forecasts {tuple(signal.prediction_outputs.shape[1:])}, the truth is "
-                f"{tuple(targets['future_values'].shape[1:])} (steps, channels): train or choose another teacher"
+                "no teacher: pass teacher=..., or training windows that hold its signal (store_signal)"
+                if teacher is None
+                else "the training windows hold a stored signal and a teacher is given too: leave out one of them"
+            )
+        if teacher is not None:
+            signal = _probe_live(teacher, inputs, targets["future_values"])
+        if signal.prediction_outputs is None or signal.prediction_outputs.shape != targets["future_values"].shape:
+            found = None if signal.prediction_outputs is None else tuple(signal.prediction_outputs.shape[1:])
+            raise InputError(
+                f"the teacher forecasts {found}, the truth is {tuple(targets['future_values'].shape[1:])} (steps, "
+                "channels): train or choose another teacher"
             )
         horizon = targets["future_values"].shape[1]
         feature = self._student_feature(inputs) if self.objective.beta else None

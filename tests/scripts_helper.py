@@ -1,0 +1,28 @@
+"""Running a script in this process, as a user would on the command line."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+def run(monkeypatch, script: str, *arguments) -> None:
+    path = str(SCRIPTS / script)
+    monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
+    runpy.run_path(path, run_name="__main__")
+
+
+def fails(monkeypatch, capsys, script: str, *arguments) -> str:
+    """The one line that the script ends with, after checking that it is one, with exit code 2."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, script, *arguments)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert caught.value.code == 2, lines
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]

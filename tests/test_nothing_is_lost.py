@@ -1,0 +1,85 @@
+"""Killed again and again, a run ends as if it had never been: teacher, stored signal, student and controls."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from timedistill_hf.data import synthetic_series
+
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = [
+    "--context_length", "48", "--prediction_length", "16", "--hidden_size", "16", "--disable_tqdm", "true",
+    "--report_to", "none", "--controls", "student_no_kd", "--teacher_epochs", "2", "--num_train_epochs", "6",
+    "--early_stopping_patience", "2", "--teacher_config",
+    '{"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "ffn_dim": 16}',
+]  # fmt: skip
+KINDS = ("model.safetensors", "teacher/model.safetensors", "controls/student_no_kd/model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    series = synthetic_series(400, 3)
+    frame = pd.DataFrame(series.values.numpy(), columns=series.columns)
+    frame.insert(0, "date", series.timestamps)
+    path = tmp_path_factory.mktemp("csv") / "mine.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def run(csv, folder: Path, fatal: int) -> subprocess.CompletedProcess:
+    count = folder.parent / f"{folder.name}.count"
+    command = [sys.executable, "-m", "tests.killed", fatal, count, "--dataset", csv, "--output_dir", folder, *FLAGS]
+    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(csv, tmp_path_factory):
+    """The folder of a run that nothing happened to, and how many events it had."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    done = run(csv, folder, 0)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, int((folder.parent / "whole.count").read_text())
+
+
+def kill_and_resume(csv, folder: Path, uninterrupted, kills: int, rng: random.Random) -> int:
+    """Kill the run of that folder up to `kills` times, then let it end; gives how many kills there were."""
+    expected, events = uninterrupted
+    killed = 0
+    while True:
+        fatal = rng.randrange(1, events // 2) if killed < kills else 0
+        done = run(csv, folder, fatal)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
+        killed += 1
+    for kind in KINDS:
+        assert (folder / kind).read_bytes() == (expected / kind).read_bytes(), kind
+    scores, others = (json.loads((path / "results.json").read_text())["models"] for path in (folder, expected))
+    for name in others:
+        assert scores[name]["mse"] == others[name]["mse"], name
+    leftovers = [path for path in folder.rglob("*") if path.name.startswith(".")]
+    assert leftovers == []
+    return killed
+
+
+def test_two_kills(csv, tmp_path, uninterrupted):
+    rng = random.Random(20)
+    assert kill_and_resume(csv, tmp_path / "cut", uninterrupted, 2, rng) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_kills_or_more(csv, tmp_path, uninterrupted, seed):
+    """Thirty and more over the three seeds; a run that ends before its tenth kill is followed by a fresh one."""
+    rng = random.Random(seed)
+    killed = runs = 0
+    while killed < 10:
+        killed += kill_and_resume(csv, tmp_path / str(runs), uninterrupted, 10 - killed, rng)
+        runs += 1

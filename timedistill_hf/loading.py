@@ -1,0 +1,53 @@
+"""Saved models, whatever they are: a student or a teacher, and the processor beside it."""
+
+from transformers import PreTrainedModel
+
+from .errors import InputError
+from .processor import TimeDistillProcessor
+from .student import TimeDistillConfig, TimeDistillForPrediction
+from .teachers import Teacher, load_teacher, load_weights, read_config
+
+
+def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> tuple[PreTrainedModel | Teacher, str]:
+    """A saved model in evaluation mode (safetensors only), and what it is: `"student"` or `"teacher"`.
+
+    Args:
+        name_or_path: a folder or a Hub id.
+        kwargs: for the model's `from_pretrained`.
+
+    Raises:
+        InputError: there is no such model, or it is neither a student nor of a known teacher family.
+    """
+    name_or_path = str(name_or_path)
+    config = read_config(name_or_path, f"model {name_or_path!r} is no folder or Hub model that can be read", revision)
+    if isinstance(config, TimeDistillConfig):
+        return load_weights(TimeDistillForPrediction, name_or_path, revision, **kwargs).eval(), "student"
+    return load_teacher(name_or_path, revision=revision, **kwargs), "teacher"
+
+
+def load_processor(name_or_path: str, *, revision: str | None = None) -> TimeDistillProcessor:
+    """The processor that was saved beside a model; an [`InputError`] where there is none, or it is broken."""
+    try:
+        return TimeDistillProcessor.from_pretrained(name_or_path, revision=revision)
+    except OSError as error:
+        raise InputError(
+            f"model {name_or_path!r} has no processor (preprocessor_config.json), so its columns and scaler are "
+            "unknown: save the one of its training there, with processor.save_pretrained"
+        ) from error
+
+
+def check_fits(model: PreTrainedModel | Teacher, processor: TimeDistillProcessor) -> None:
+    """Raise an [`InputError`] where lengths or channels show that the processor is that of another model."""
+    channels = len(processor.columns)
+    if isinstance(model, Teacher):
+        model.check_fits(processor.context_length, processor.prediction_length, channels)
+        return
+    config = model.config
+    of_model = (config.context_length, config.prediction_length)
+    of_processor = (processor.context_length, processor.prediction_length)
+    if of_model != of_processor or (config.is_channel_bound and config.num_input_channels != channels):
+        raise InputError(
+            f"the model goes from {of_model[0]} to {of_model[1]} steps of {config.num_input_channels} channels, its "
+            f"processor from {of_processor[0]} to {of_processor[1]} of {channels}: save the processor of its training "
+            "beside it"
+        )

@@ -1,0 +1,280 @@
+"""The teacher's signal for all training windows, computed once and kept in memory-mapped files.
+
+A store is a folder of safetensors shards and, written last, `manifest.json`; without that it is not believed. Shards
+are written to a temporary name and moved into place, so that filling can be cut off at any moment and gone on with, by
+several processes, or by several runs at once: all write the same content.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm.auto import tqdm
+
+from ..data.windows import WindowDataset, split_targets
+from ..errors import InputError
+from ..files import staged_file, write_json
+from .signal import Teacher, TeacherSignal
+
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+COLUMN_PREFIX = "teacher_"
+_FORMAT = 1
+_SHARD_BYTES = 64 * 2**20
+_LEFTOVER_SECONDS = 3600
+# set when a configuration is saved or loaded
+_NO_PART_OF_THE_MODEL = ("transformers_version", "_name_or_path", "architectures", "dtype", "auto_map")
+
+
+def split_signal(inputs: dict) -> tuple[dict, TeacherSignal | None]:
+    """A batch without its `teacher_*` columns, and the stored signal that they hold (`None` where there are none)."""
+    rest = {name: value for name, value in inputs.items() if not name.startswith(COLUMN_PREFIX)}
+    if len(rest) == len(inputs):
+        return inputs, None
+    columns = {field: inputs.get(COLUMN_PREFIX + field) for field in TeacherSignal._fields}
+    return rest, TeacherSignal(**columns)
+
+
+@dataclass(frozen=True)
+class StoreLayout:
+    """What a store holds and how it is cut into shards.
+
+    Args:
+        fingerprint: of teacher weights and configuration, windows and format: another one is another store.
+        family: the teacher's `model_type`.
+        num_windows: N.
+        shapes: `prediction_outputs` `[S, C]` and, where there is one, `feature` `[C, d]`.
+        windows_per_shard: windows in every shard but the last.
+    """
+
+    fingerprint: str
+    family: str
+    num_windows: int
+    shapes: dict[str, list[int]]
+    windows_per_shard: int
+    format: int = _FORMAT
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all values; files add less than a thousandth."""
+        return self.num_windows * _window_bytes(self.shapes)
+
+    @property
+    def num_shards(self) -> int:
+        return -(-self.num_windows // self.windows_per_shard)
+
+    def shard_rows(self, shard: int) -> range:
+        """The windows that a shard holds."""
+        first = shard * self.windows_per_shard
+        return range(first, min(first + self.windows_per_shard, self.num_windows))
+
+
+def plan_store(teacher: Teacher, windows: WindowDataset) -> StoreLayout:
+    """What a store of this teacher's signal would hold: one window is run, nothing is written."""
+    inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[0].items()})
+    device = next(teacher.parameters()).device
+    signal = teacher(**{name: value.to(device) for name, value in inputs.items()})
+    shapes = {name: list(tensor.shape[1:]) for name, tensor in signal._asdict().items() if tensor is not None}
+    return StoreLayout(
+        fingerprint=_fingerprint(teacher, windows),
+        family=teacher.family.model_type,
+        num_windows=len(windows),
+        shapes=shapes,
+        windows_per_shard=max(1, min(len(windows), _SHARD_BYTES // _window_bytes(shapes))),
+    )
+
+
+def store_signal(
+    teacher: Teacher, windows: WindowDataset, directory: str | Path, *, batch_size: int = 64
+) -> "StoredSignalDataset":
+    """Run the teacher over all windows, as far as that was not done before, and give the windows with its signal.
+
+    Under several processes each fills its share; all must call this, and see the same `directory`.
+
+    Args:
+        windows: the training windows, with calendar features where the teacher needs them.
+        directory: holds one folder a fingerprint.
+
+    Raises:
+        InputError: teacher and windows do not fit, or the disk has too little room.
+    """
+    sample = windows[0]
+    teacher.check_fits(windows.context_length, windows.prediction_length, sample["past_values"].shape[1])
+    teacher.check_time_features(0 if windows.time_features is None else windows.time_features.shape[1])
+    layout = plan_store(teacher, windows)
+    folder = Path(directory) / layout.fingerprint
+    if _read_manifest(folder, layout) is None:
+        _check_room(folder, layout)
+        _fill(teacher, windows, folder, layout, batch_size)
+    else:
+        logger.info("Teacher signal: found in %s", folder)
+    return StoredSignalDataset(windows, folder, layout)
+
+
+class StoredSignalDataset(Dataset):
+    """Windows with their stored signal: `teacher_prediction_outputs` `[S, C]`, and `teacher_feature` `[C, d]` if any.
+
+    Nothing is read before it is asked for; items are views on memory-mapped files. Calendar features, which only the
+    teacher needed, are left out.
+    """
+
+    def __init__(self, windows: WindowDataset, folder: Path, layout: StoreLayout):
+        self.windows = windows.with_time_features(None)
+        self.folder = folder
+        self.layout = layout
+        self._shards: dict[int, dict[str, torch.Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        item = self.windows[index]
+        shard, row = divmod(index % len(self), self.layout.windows_per_shard)
+        if shard not in self._shards:
+            self._shards[shard] = _open_shard(self.folder, shard, self.layout)
+        return item | {COLUMN_PREFIX + name: tensor[row] for name, tensor in self._shards[shard].items()}
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_shards": {}}  # worker processes map the files themselves
+
+
+def _window_bytes(shapes: dict[str, list[int]]) -> int:
+    return 4 * sum(math.prod(shape) for shape in shapes.values())
+
+
+def _fingerprint(teacher: Teacher, windows: WindowDataset) -> str:
+    config = teacher.config.to_dict()
+    for name in _NO_PART_OF_THE_MODEL:
+        config.pop(name, None)
+    digest = hashlib.sha256(
+        repr((_FORMAT, teacher.family.model_type, json.dumps(config, sort_keys=True, default=str))).encode()
+    )
+    for name, tensor in sorted(teacher.model.state_dict().items()):
+        digest.update(repr((name, tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    digest.update(windows.fingerprint().encode())
+    return digest.hexdigest()[:32]
+
+
+def _shard_path(folder: Path, shard: int, layout: StoreLayout) -> Path:
+    return folder / f"signal-{shard:05d}-of-{layout.num_shards:05d}.safetensors"
+
+
+def _open_shard(folder: Path, shard: int, layout: StoreLayout) -> dict[str, torch.Tensor]:
+    """The shard's tensors, memory-mapped.
+
+    Raises:
+        InputError: it is missing, cut off, or of another shape.
+    """
+    path = _shard_path(folder, shard, layout)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read ({error}): delete {str(folder)!r}, it is filled anew"
+        ) from error
+    expected = {name: [len(layout.shard_rows(shard)), *shape] for name, shape in layout.shapes.items()}
+    found = {name: list(tensor.shape) for name, tensor in tensors.items()}
+    if found != expected:
+        raise InputError(
+            f"{str(path)!r} holds {found}, expected {expected}: delete {str(folder)!r}, it is filled anew"
+        )
+    return tensors
+
+
+def _read_manifest(folder: Path, layout: StoreLayout) -> dict | None:
+    """The manifest of a complete store with that layout; `None` where it has to be filled."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        sizes = {name: (folder / name).stat().st_size for name in manifest["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest if manifest["layout"] == asdict(layout) and sizes == manifest["files"] else None
+
+
+def _check_room(folder: Path, layout: StoreLayout) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    there = sum(path.stat().st_size for path in folder.glob("signal-*.safetensors"))
+    free = shutil.disk_usage(folder).free
+    if layout.num_bytes - there > free:
+        raise InputError(
+            f"the teacher's signal takes {layout.num_bytes / 1e9:.2f} GB, {str(folder.parent)!r} has "
+            f"{free / 1e9:.2f} GB free: name another folder with --signal_dir, or pass --teacher_signal live"
+        )
+
+
+def _fill(teacher: Teacher, windows: WindowDataset, folder: Path, layout: StoreLayout, batch_size: int) -> None:
+    state = PartialState()
+    logger.info("Teacher signal: %s windows, %.2f GB in %s", f"{layout.num_windows:,}", layout.num_bytes / 1e9, folder)
+    if state.is_main_process:
+        _remove_leftovers(folder)
+    state.wait_for_everyone()
+    own = range(state.process_index, layout.num_shards, state.num_processes)
+    rows = sum(len(layout.shard_rows(shard)) for shard in own)
+    with tqdm(total=rows, desc="teacher's signal", unit="window", disable=not state.is_main_process) as bar:
+        for shard in own:
+            if not _is_complete(folder, shard, layout):
+                _fill_shard(teacher, windows, folder, shard, layout, batch_size)
+            bar.update(len(layout.shard_rows(shard)))
+    state.wait_for_everyone()
+    if state.is_main_process:
+        paths = (_shard_path(folder, shard, layout) for shard in range(layout.num_shards))
+        write_json(
+            folder / MANIFEST,
+            {"layout": asdict(layout), "files": {path.name: path.stat().st_size for path in paths}},
+        )
+    state.wait_for_everyone()
+
+
+def _is_complete(folder: Path, shard: int, layout: StoreLayout) -> bool:
+    if not _shard_path(folder, shard, layout).is_file():
+        return False
+    try:
+        _open_shard(folder, shard, layout)
+    except InputError as error:
+        logger.warning("%s", error)
+        return False
+    return True
+
+
+def _fill_shard(
+    teacher: Teacher, windows: WindowDataset, folder: Path, shard: int, layout: StoreLayout, batch_size: int
+) -> None:
+    signals = list(_signals(teacher, windows, layout.shard_rows(shard), batch_size))
+    tensors = {
+        name: torch.cat([getattr(signal, name).float().cpu() for signal in signals]).contiguous()
+        for name in layout.shapes
+    }
+    with staged_file(_shard_path(folder, shard, layout)) as stage:
+        save_file(tensors, stage)
+
+
+def _signals(teacher: Teacher, windows: WindowDataset, rows: range, batch_size: int) -> Iterator[TeacherSignal]:
+    device = next(teacher.parameters()).device
+    for batch in DataLoader(Subset(windows, rows), batch_size=batch_size):
+        inputs, _ = split_targets(batch)
+        yield teacher(**{name: value.to(device) for name, value in inputs.items()})
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Temporary files of killed runs; a younger one may be another run's, which is about to move it."""
+    for path in folder.glob(".*-signal-*"):
+        try:
+            if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
+                path.unlink()
+        except FileNotFoundError:
+            continue
