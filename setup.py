@@ -30,6 +30,7 @@ setup(
         "evaluate>=0.4.6",
         "numpy>=1.26",
         "safetensors>=0.5",
+        "filelock>=3.12",
         "pandas>=2.2",
         "matplotlib>=3.8",
         "tabulate>=0.9",

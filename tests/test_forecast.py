@@ -245,6 +245,37 @@ def test_another_frequency_is_refused(hourly, freq, message):
         hourly.predict(wide(freq))
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_a_time_zone_goes_on_in_that_zone(hourly, zone):
+    frame = wide()
+    zoned = frame.assign(date=frame["date"].dt.tz_localize("UTC").dt.tz_convert(zone))
+    forecast = hourly.predict(zoned)
+    assert forecast["date"].dtype == zoned["date"].dtype
+    expected = pd.date_range(zoned["date"].iloc[-1] + pd.Timedelta(hours=1), periods=HORIZON, freq="h")
+    assert list(forecast["date"]) == list(expected)
+    as_text = zoned.assign(date=zoned["date"].astype(str))
+    assert list(hourly.predict(as_text)["date"]) == list(expected.tz_convert("UTC"))
+    assert str(hourly.predict(as_text)["date"].iloc[0]).endswith("+00:00")
+
+
+def test_an_index_of_periods_is_the_time_of_their_start(hourly):
+    frame = wide()
+    periods = frame.drop(columns="date").set_axis(pd.PeriodIndex(frame["date"], freq="h"))
+    assert hourly.predict(periods)["date"].iloc[0] == frame["date"].iloc[-1] + pd.Timedelta(hours=1)
+
+
+@pytest.mark.parametrize("start", ["2300-01-01", "1600-01-01"])
+def test_years_that_nanoseconds_do_not_hold_are_refused(hourly, start):
+    frame = wide().assign(date=pd.date_range(start, periods=ROWS, freq="h", unit="s"))
+    with pytest.raises(InputError, match=rf"row 0 of 'history' has the timestamp .*{start}.*from 1678 to 2261"):
+        hourly.predict(frame)
+
+
+def test_ids_that_are_written_alike_are_refused():
+    with pytest.raises(InputError, match=r"different ids that are both written '1'"):
+        load_series(long(wide(), [1, "1", 2]), id_column="store")
+
+
 def test_timestamps_off_the_grid_are_refused(hourly):
     frame = wide()
     frame.loc[100, "date"] += pd.Timedelta(minutes=10)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from timedistill_hf.data import synthetic_series
+from timedistill_hf.run_folder import LOCK
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +65,7 @@ def kill_and_resume(csv, folder: Path, uninterrupted, kills: int, rng: random.Ra
     scores, others = (json.loads((path / "results.json").read_text())["models"] for path in (folder, expected))
     for name in others:
         assert scores[name]["mse"] == others[name]["mse"], name
-    leftovers = [path for path in folder.rglob("*") if path.name.startswith(".")]
+    leftovers = [path for path in folder.rglob("*") if path.name.startswith(".") and path.name != LOCK]
     assert leftovers == []
     return killed
 

@@ -1,6 +1,8 @@
 """The scripts as a user runs them, on a small CSV."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +16,7 @@ from tests.scripts_helper import SCRIPTS, fails, run
 from timedistill_hf import Forecaster
 from timedistill_hf.data import synthetic_series
 from timedistill_hf.data.sources import load_series
+from timedistill_hf.run_folder import LOCK, RunFolder
 
 
 TINY = ["--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true", "--report_to", "none"]
@@ -187,7 +190,72 @@ def test_the_teachers_signal_is_stored_where_it_may_be(finished, csv, tmp_path, 
         monkeypatch, capsys, *command, "--output_dir", tmp_path / "no", "--teacher_signal", "stored",
         "--signal_limit_gb", "0.00001",
     )  # fmt: skip
-    assert "--signal_limit_gb allows 1e-05: raise it, or pass --teacher_signal live" in error
+    assert "--signal_limit_gb allows 1e-05, and the disk of" in error
+    assert "raise the limit, name another --signal_dir, or pass --teacher_signal live" in error
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_interrupted_run_with_overwrite_goes_on_too(csv, tmp_path, monkeypatch):
+    """SIGTERM in the student's third epoch: the same command, --overwrite in it, does not begin anew."""
+    from timedistill_hf.training.trainer import TimeDistillTrainer
+
+    command = (
+        "--dataset", csv, "--output_dir", tmp_path, "--hidden_size", "16", "--num_train_epochs", "3",
+        "--teacher_epochs", "1", "--controls", "none", "--overwrite", *TINY, *TINY_TEACHER,
+    )  # fmt: skip
+    steps = []
+    original = TimeDistillTrainer.compute_loss
+
+    def counted(self, model, *args, **kwargs):
+        if model.training:
+            steps.append(self.state.global_step)
+            if steps == list(range(20)):
+                os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, model, *args, **kwargs)
+
+    monkeypatch.setattr(TimeDistillTrainer, "compute_loss", counted)
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, "distill.py", *command)
+    assert caught.value.code == 143
+    run(monkeypatch, "distill.py", *command)
+    assert steps == list(range(max(steps) + 1))
+    first = json.loads((tmp_path / "results.json").read_text())["models"]["student"]["mse"]
+    steps.clear()
+    steps.append(-1)
+    run(monkeypatch, "distill.py", *command)  # finished: replaced, from the first step on
+    assert steps[1] == 0
+    assert json.loads((tmp_path / "results.json").read_text())["models"]["student"]["mse"] == first
+
+
+def test_two_runs_in_one_folder_do_not_mix(csv, tmp_path, monkeypatch, capsys):
+    command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--max_steps", "1", *TINY, *TINY_TEACHER)
+    with RunFolder(tmp_path / "out").locked():
+        assert "another run is at work in" in fails(monkeypatch, capsys, "distill.py", *command)
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [LOCK]
+    run(monkeypatch, "distill.py", *command, "--controls", "none")
+
+
+def test_a_run_is_not_gone_on_with_in_another_way_of_launching(csv, tmp_path, monkeypatch, capsys):
+    command = ("--dataset", csv, "--output_dir", tmp_path, "--max_steps", "1", *TINY, *TINY_TEACHER)
+    run(monkeypatch, "distill.py", *command, "--controls", "none")
+    (tmp_path / "results.json").unlink()
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    error = fails(monkeypatch, capsys, "distill.py", *command, "--controls", "none")
+    assert "holds a run with mixed_precision='no', this one has 'bf16'" in error
+
+
+def test_a_teacher_bound_to_its_channels_wants_them_in_order(csv, tmp_path, monkeypatch, capsys):
+    teacher = tmp_path / "teacher"
+    run(
+        monkeypatch, "train_teacher.py", "--dataset", csv, "--output_dir", teacher, "--teacher", "modern_tcn",
+        "--max_steps", "1", *TINY,
+    )  # fmt: skip
+    columns = list(pd.read_csv(csv).columns[1:])
+    command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--teacher", teacher, "--max_steps", "1", *TINY)
+    error = fails(monkeypatch, capsys, "distill.py", *command, "--target_columns", *reversed(columns))
+    assert "select and order them alike (--target_columns)" in error
+    run(monkeypatch, "distill.py", *command, "--controls", "none", "--split", "0.4,0.3,0.3")
+    assert "standardised otherwise" in capsys.readouterr().err
 
 
 def test_training_that_diverges_says_what_to_do(csv, tmp_path, monkeypatch, capsys):

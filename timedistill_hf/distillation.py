@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -16,10 +17,11 @@ from .evaluation.controls import SeasonalNaive
 from .evaluation.evaluate_model import score_model
 from .evaluation.report import hardware, versions
 from .files import write_json
+from .processor import TimeDistillProcessor
 from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .teachers import FAMILIES, Teacher, get_family, load_teacher
-from .teachers.store import StoredSignalDataset, plan_store, store_signal
+from .teachers.store import free_bytes, has_room, store_signal, stored_bytes
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import run_stage
@@ -78,13 +80,17 @@ class Distillation:
         )
         ready_teacher = self._check_teacher(data)
         PartialState().wait_for_everyone()
-        if self.args.should_save:
-            self.folder.start(record, overwrite=self.settings.overwrite)
-        PartialState().wait_for_everyone()
+        with self.folder.locked() if self.args.should_save else nullcontext():
+            if self.args.should_save:
+                self.folder.start(record, overwrite=self.settings.overwrite)
+            PartialState().wait_for_everyone()
+            return self._run(data, config, record, ready_teacher)
 
+    def _run(self, data: ForecastData, config: TimeDistillConfig, record: dict, ready_teacher: Teacher | None) -> dict:
         teacher = ready_teacher or self._train_teacher(data)
+        is_stored = self._may_be_stored(teacher.to(self.args.device), data)
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
-        models["student"] = self._student(data, teacher, config)
+        models["student"] = self._student(data, teacher, config, is_stored)
         if "student_no_kd" in self.settings.controls:
             models["student_no_kd"] = self._control("student_no_kd", data, config, {"loss": self.args.loss})
         if "linear" in self.settings.controls:
@@ -97,9 +103,7 @@ class Distillation:
             models["linear"] = self._control("linear", data, linear, LINEAR_CONTROL)
         if "seasonal_naive" in self.settings.controls:
             models["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
-        results = self._results(data, teacher, models, record) if self.args.should_save else {}
-        PartialState().wait_for_everyone()
-        return results
+        return self._results(data, teacher, models, record, is_stored) if self.args.should_save else {}
 
     def _check_flags(self) -> None:
         self.args.check_metric()
@@ -116,9 +120,14 @@ class Distillation:
         if name in FAMILIES:
             family = get_family(name)
             config = build_config(family, data, self.settings.teacher_fields())
-            if self.settings.teacher_signal == "stored":
-                self._fits(Teacher(family.model_class(config), family), data)
-            return None
+            teacher = Teacher(family.model_class(config), family)  # untrained: its signal has the same size
+        else:
+            teacher = self._load_teacher(name, data)
+        if self.settings.teacher_signal == "stored":
+            self._may_be_stored(teacher, data)
+        return None if name in FAMILIES else teacher
+
+    def _load_teacher(self, name: str, data: ForecastData) -> Teacher:
         if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
             raise InputError(
                 f"--teacher {name!r} is trained already: --teacher_config and --teacher_epochs go with a family"
@@ -126,6 +135,15 @@ class Distillation:
         teacher = load_teacher(name)
         teacher.check_fits(**data.shape)
         teacher.check_time_features(_data_for(teacher, data).num_time_features)
+        try:
+            processor = TimeDistillProcessor.from_pretrained(name)
+        except OSError:
+            logger.warning("Teacher %r has no processor: nothing tells whether it was trained on these columns", name)
+            return teacher
+        if teacher.family.channels(teacher.config) is not None:
+            processor.check_columns(data.series.columns)
+        if not processor.has_scaler_of(data.processor):
+            logger.warning("Teacher %r was trained on data that were standardised otherwise", name)
         return teacher
 
     def _train_teacher(self, data: ForecastData) -> Teacher:
@@ -137,39 +155,35 @@ class Distillation:
         args = self._arguments_for(folder, overrides)
         return train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
 
-    def _student(self, data: ForecastData, teacher: Teacher, config: TimeDistillConfig) -> PreTrainedModel:
+    def _student(
+        self, data: ForecastData, teacher: Teacher, config: TimeDistillConfig, is_stored: bool
+    ) -> PreTrainedModel:
         def make_trainer(model: PreTrainedModel) -> TimeDistillTrainer:
-            stored = self._stored_signal(data, teacher)
-            if stored is not None:
-                arguments = data.for_trainer() | {"train_dataset": stored}
-                return TimeDistillTrainer(model=model, args=self.args, **arguments)
-            arguments = data.for_trainer() | {"train_dataset": _data_for(teacher, data).train}
-            return TimeDistillTrainer(model=model, args=self.args, teacher=teacher, **arguments)
+            windows = _data_for(teacher, data).train
+            if is_stored:
+                windows = store_signal(teacher, windows, self._signal_directory, batch_size=self.args.eval_batch_size)
+            arguments = data.for_trainer() | {"train_dataset": windows}
+            return TimeDistillTrainer(model=model, args=self.args, teacher=None if is_stored else teacher, **arguments)
 
         return run_stage(
             "student", self.folder.path, lambda: TimeDistillForPrediction(config), make_trainer, self.args.seed
         )
 
-    def _stored_signal(self, data: ForecastData, teacher: Teacher) -> StoredSignalDataset | None:
-        """The training windows with the teacher's signal; `None` where it is to run live."""
-        teacher.to(self.args.device)
-        if not self._fits(teacher, data):
-            logger.info("Teacher signal: live, the teacher runs in every step")
-            return None
-        windows = _data_for(teacher, data).train
-        return store_signal(teacher, windows, self._signal_directory, batch_size=self.args.eval_batch_size)
-
-    def _fits(self, teacher: Teacher, data: ForecastData) -> bool:
-        """Whether the teacher's signal is to be stored: asked for, and within the size that is allowed."""
+    def _may_be_stored(self, teacher: Teacher, data: ForecastData) -> bool:
+        """Whether the teacher's signal is to be stored: asked for, within the size allowed, and there is room."""
         if self.settings.teacher_signal == "live":
             return False
-        size = plan_store(teacher, _data_for(teacher, data).train).num_bytes / 1e9
-        if size <= self.settings.signal_limit_gb:
+        windows = _data_for(teacher, data).train
+        size, limit = stored_bytes(teacher, windows) / 1e9, self.settings.signal_limit_gb
+        if size <= limit and has_room(teacher, windows, self._signal_directory):
             return True
-        sizes = f"the teacher's signal takes {size:.3g} GB, --signal_limit_gb allows {self.settings.signal_limit_gb:g}"
+        sizes = (
+            f"the teacher's signal takes {size:.3g} GB, --signal_limit_gb allows {limit:g}, and the disk of "
+            f"{str(self._signal_directory)!r} has {free_bytes(self._signal_directory) / 1e9:.3g} free"
+        )
         if self.settings.teacher_signal == "stored":
-            raise InputError(f"{sizes}: raise it, or pass --teacher_signal live")
-        logger.warning("%s", sizes)
+            raise InputError(f"{sizes}: raise the limit, name another --signal_dir, or pass --teacher_signal live")
+        logger.warning("%s: the teacher runs in every step instead", sizes)
         return False
 
     @property
@@ -198,7 +212,7 @@ class Distillation:
                     values[field.name] = field.default
         return ForecastTrainingArguments(**(values | overrides | {"output_dir": str(folder)}))
 
-    def _results(self, data: ForecastData, teacher: Teacher, models: dict, record: dict) -> dict:
+    def _results(self, data: ForecastData, teacher: Teacher, models: dict, record: dict, is_stored: bool) -> dict:
         scores = {}
         for name, model in models.items():
             model.to(self.args.device)
@@ -209,7 +223,7 @@ class Distillation:
             "teacher": {
                 "family": teacher.family.model_type,
                 "source": self.settings.teacher,
-                "signal": "stored" if self._fits(teacher, data) else "live",
+                "signal": "stored" if is_stored else "live",
             },
             "data": {
                 "name": data.series.name,
@@ -257,7 +271,7 @@ class Distillation:
         record = {}
         for part in (self.data_settings, self.student_settings, self.settings):
             record |= dataclasses.asdict(part)
-        record |= self.args.to_sanitized_dict()
+        record |= self.args.identity()
         for name in ("overwrite", "config"):
             record.pop(name)
         return record

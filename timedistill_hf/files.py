@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ def write_json(path: str | Path, content: object) -> None:
 def staged_file(path: str | Path) -> Iterator[Path]:
     """A temporary name beside `path`; the file written there takes its place on success, and is gone otherwise."""
     path = Path(path)
-    stage = path.with_name(f".{os.getpid()}-{path.name}")
+    stage = path.with_name(f".{uuid.uuid4().hex}-{path.name}")
     try:
         yield stage
         os.replace(stage, path)

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from .data.calendar import calendar_features
-from .data.frames import channel_names, frame_to_series, is_saved_index, plain_table
+from .data.frames import channel_names, frame_to_series, has_zone, is_saved_index, plain_table
 from .data.grid import check_frequency
 from .data.series import Series
 from .errors import InputError, listed
@@ -64,14 +64,19 @@ class TableWindow:
         return {name: calendar_features(timestamps).unsqueeze(0) for name, timestamps in times.items()}
 
     def _timestamps(self, repeats: int = 1) -> pd.Series:
-        """The future timestamps, of the type that the table has: datetimes of its unit, or dates."""
+        """The future timestamps, of the type that the table has: datetimes of its zone and unit, or dates.
+
+        Text that says its zone is answered in UTC, which is said too.
+        """
         given = self.frame[self.series.timestamp_column]
-        future = self.future
+        future = pd.Series(self.future)
+        if has_zone(given):
+            future = future.dt.tz_localize("UTC")
         if pd.api.types.is_datetime64_any_dtype(given):
-            future = future.as_unit(given.dt.unit)
+            future = (future.dt.tz_convert(given.dt.tz) if has_zone(given) else future).dt.as_unit(given.dt.unit)
         elif type(given.iloc[0]) is datetime.date:
-            future = future.date
-        return pd.Series(np.tile(future, repeats))
+            future = future.dt.date
+        return future.take(np.tile(np.arange(len(future)), repeats)).reset_index(drop=True)
 
 
 def read_table(frame: pd.DataFrame, processor: TimeDistillProcessor) -> Series:

@@ -136,6 +136,15 @@ class TimeDistillProcessor(FeatureExtractionMixin):
                 "and order them alike (--target_columns), or fit a new processor"
             )
 
+    def has_scaler_of(self, other: "TimeDistillProcessor") -> bool:
+        """Whether both standardise the columns that they share alike, to a thousandth of a deviation."""
+        others = dict(zip(other.columns, zip(other.mean, other.std, strict=True), strict=True))
+        return all(
+            abs(mean - others[column][0]) <= 1e-3 * std and abs(std - others[column][1]) <= 1e-3 * std
+            for column, mean, std in zip(self.columns, self.mean, self.std, strict=True)
+            if column in others
+        )
+
     def with_time_features(self) -> "TimeDistillProcessor":
         """A copy for a model that also takes calendar features."""
         changed = copy.copy(self)

@@ -3,8 +3,12 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from .errors import InputError
 from .files import remove_leftovers, write_json
@@ -12,6 +16,7 @@ from .files import remove_leftovers, write_json
 
 RESULTS = "results.json"
 SETTINGS = "settings.json"
+LOCK = ".lock"
 SIGNAL_FOLDER = "teacher_signal"
 MAY_CHANGE = (
     "output_dir",
@@ -22,6 +27,8 @@ MAY_CHANGE = (
     "logging_steps",
     "run_name",
     "signal_dir",
+    "signal_limit_gb",
+    "teacher_signal",
 )
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", "history.json",
@@ -47,7 +54,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{name!r} is no folder: name another --output_dir")
         self._check_writable()
-        if not self.path.is_dir() or not any(self.path.iterdir()):
+        if not self.path.is_dir() or all(path.name == LOCK for path in self.path.iterdir()):
             return
         if not (self.path / SETTINGS).exists():
             raise InputError(f"{name!r} is not empty and no run of this script: name another --output_dir")
@@ -58,13 +65,41 @@ class RunFolder:
             raise InputError(f"{name!r} holds results already: name another --output_dir, or pass --overwrite")
         self._check_same(before, settings)
 
-    def start(self, settings: dict, *, overwrite: bool) -> None:
-        """Make it, emptied of an earlier run if asked for, and write down the settings."""
-        if overwrite and self.path.is_dir():
-            self._clear()
+    def start(self, settings: dict, *, overwrite: bool, finished: str = RESULTS) -> None:
+        """Make it and write down the settings; with `overwrite`, empty it of a run that is finished, or another one.
+
+        An unfinished run with these settings is gone on with all the same: a command that has `--overwrite` in it can
+        be given again after an interruption.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        if overwrite and ((self.path / finished).exists() or not self._holds(settings)):
+            self._clear()
         remove_leftovers(self.path)
         write_json(self.path / SETTINGS, _fixed(settings))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second run out of the folder while one is at work; the lock ends with the process.
+
+        Raises:
+            InputError: another run is at work there.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(
+                f"another run is at work in {str(self.path)!r}: wait until it ends, or name another --output_dir"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _holds(self, settings: dict) -> bool:
+        """Whether a run with these settings was begun here."""
+        return (self.path / SETTINGS).exists() and self._settings_before() == _fixed(settings)
 
     def _clear(self) -> None:
         """Remove what a run writes, and nothing else."""

@@ -68,6 +68,14 @@ def test_save_and_load(name, tmp_path):
 
 
 @every_family
+def test_one_saved_in_half_precision_serves_in_single(name, tmp_path):
+    teacher = tiny_teacher(name)
+    teacher.model.to(torch.bfloat16).save_pretrained(tmp_path)
+    signal = load_teacher(str(tmp_path))(past_values=torch.randn(2, CONTEXT, CHANNELS))
+    assert signal.prediction_outputs.dtype == torch.float32
+
+
+@every_family
 def test_default_configuration_and_training_settings_are_valid(name, tmp_path):
     family = get_family(name)
     config = family.config(720, 96, 7)

@@ -51,6 +51,8 @@ def test_lags_are_direct_where_the_look_back_allows_it():
     assert not is_direct(FAMILY.config(96, 96, 7))
     assert "direct, one pass for all 96 steps" in FAMILY.remark(config)
     assert "mean roll-out, 96 decoder passes" in FAMILY.remark(FAMILY.config(96, 96, 7))
+    assert is_direct(FAMILY.config(CONTEXT, HORIZON, 3, lags_sequence=[HORIZON]))
+    assert not is_direct(FAMILY.config(CONTEXT, HORIZON, 3, lags_sequence=[HORIZON - 1, HORIZON]))
     for look_back in range(9, 60):
         config = FAMILY.config(look_back, HORIZON, 3)
         assert FAMILY.look_back(config) == look_back

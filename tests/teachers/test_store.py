@@ -14,8 +14,9 @@ from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer, tiny_teach
 from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer, TimeDistillTrainingArguments
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.errors import InputError
-from timedistill_hf.teachers import Teacher, get_family, load_teacher, store
-from timedistill_hf.teachers.store import plan_store, split_signal, store_signal
+from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher, store
+from timedistill_hf.teachers.store import _plan, split_signal, store_signal, stored_bytes
+from timedistill_hf.training.teacher_training import train_teacher
 
 
 class Killed(BaseException):
@@ -51,7 +52,7 @@ def test_every_window_gets_its_own_signal(data, teacher, tmp_path, small_shards)
     with pytest.raises(IndexError):
         stored[177]
     size = sum(path.stat().st_size for path in stored.folder.glob("*.safetensors"))
-    assert stored.layout.num_bytes == 4 * 177 * CHANNELS * (HORIZON + 8)
+    assert stored.layout.num_bytes == 4 * 177 * CHANNELS * (HORIZON + 8) == stored_bytes(teacher, data.train)
     assert stored.layout.num_bytes <= size < stored.layout.num_bytes + 18 * 400
 
 
@@ -67,7 +68,7 @@ def test_the_teacher_runs_once(data, teacher, tmp_path, small_shards):
 
 def test_another_teacher_or_other_windows_are_another_store(data, teacher, tmp_path):
     def fingerprint(teacher=teacher, windows=data.train):
-        return plan_store(teacher, windows).fingerprint
+        return _plan(teacher, windows).fingerprint
 
     first = fingerprint()
     assert fingerprint(tiny_teacher("itransformer")) == first
@@ -117,6 +118,21 @@ def test_filling_that_is_cut_off_goes_on_and_is_not_believed(data, teacher, tmp_
         assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_a_teacher_that_was_trained_is_the_same_when_it_is_loaded(data, name, tmp_path, small_shards):
+    """A run that is killed while it fills the store finds its shards again, and so does the next run."""
+
+    def train():
+        config = {} if name == "modern_tcn" else {"d_model": 8}
+        return train_teacher(
+            name, data, tmp_path / "teacher", config=config, max_steps=1, disable_tqdm=True, report_to="none"
+        )
+
+    trained, resumed, loaded = train(), train(), load_teacher(str(tmp_path / "teacher"))
+    windows = (data.with_time_features() if trained.num_time_features else data).train
+    assert _plan(trained, windows) == _plan(resumed, windows) == _plan(loaded, windows)
+
+
 def test_a_damaged_store_is_filled_anew(data, teacher, tmp_path, small_shards):
     stored = store_signal(teacher, data.train, tmp_path)
     shard = stored.folder / "signal-00003-of-00018.safetensors"
@@ -135,7 +151,7 @@ def test_a_damaged_store_is_filled_anew(data, teacher, tmp_path, small_shards):
 
 
 def test_leftovers_of_killed_runs_are_removed_and_other_runs_left_alone(data, teacher, tmp_path):
-    folder = tmp_path / plan_store(teacher, data.train).fingerprint
+    folder = tmp_path / _plan(teacher, data.train).fingerprint
     folder.mkdir()
     old, young = folder / ".1-signal-00000-of-00001.safetensors", folder / ".2-signal-00000-of-00001.safetensors"
     old.write_bytes(b"x")
@@ -200,7 +216,7 @@ def run(student_config, tmp_path, **kwargs):
     return [{k: v for k, v in entry.items() if "loss" in k} for entry in trainer.state.log_history if "loss" in entry]
 
 
-@pytest.mark.parametrize("name", ["itransformer", "patchtst", "informer"])
+@pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_training_from_the_store_gives_the_live_loss(data, name, student_config, tmp_path):
     teacher = tiny_teacher(name)
     windows = store_signal(teacher, data.train, tmp_path / "store")

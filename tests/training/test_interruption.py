@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 
 from timedistill_hf.errors import Terminated
 from timedistill_hf.training import forecast_trainer
+from timedistill_hf.training.interruption import SaveOnTerminationCallback
 from timedistill_hf.training.stages import newest_complete_checkpoint
 from timedistill_hf.training.teacher_training import train_teacher
 
@@ -88,6 +89,21 @@ def test_sigterm_saves_and_the_resumed_run_is_the_same(data, tmp_path, at_step, 
     assert_same(tmp_path, uninterrupted)
 
 
+def test_sigterm_after_the_last_checkpoint_is_not_lost(data, tmp_path, monkeypatch):
+    original = SaveOnTerminationCallback.on_train_begin
+
+    def asked_at_the_end(self, args, state, control, **kwargs):
+        original(self, args, state, control, **kwargs)
+        self.on_train_end = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SaveOnTerminationCallback, "on_train_begin", asked_at_the_end)
+        with pytest.raises(Terminated, match="training was over"):
+            train(data, tmp_path, num_train_epochs=1)
+    assert not (tmp_path / "model.safetensors").exists()
+    train(data, tmp_path, num_train_epochs=1)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -134,6 +150,7 @@ def test_patience_is_kept_over_a_resume(data, tmp_path, at_step, monkeypatch):
         ("optimizer.pt", True),
         ("optimizer.pt", False),
         ("rng_state.pth", True),
+        ("rng_state.pth", False),
         ("trainer_state.json", True),
         ("trainer_state.json", False),
     ],
@@ -148,3 +165,15 @@ def test_a_checkpoint_with_a_broken_file_is_not_used(finished, tmp_path, name, i
         path.write_bytes(content[: len(content) // 2])
     assert newest_complete_checkpoint(folder).endswith(f"checkpoint-{2 * STEPS_PER_EPOCH}")
     assert "was cut off" in caplog.text
+
+
+def test_every_process_must_have_saved_its_random_numbers(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    for step in (2, 3):
+        checkpoint = folder / f"checkpoint-{step * STEPS_PER_EPOCH}"
+        for rank in range(step - 1):  # the newest has those of two processes, the one before those of one
+            shutil.copy(checkpoint / "rng_state.pth", checkpoint / f"rng_state_{rank}.pth")
+    assert newest_complete_checkpoint(folder, world_size=2).endswith(f"checkpoint-{3 * STEPS_PER_EPOCH}")
+    (folder / f"checkpoint-{3 * STEPS_PER_EPOCH}/rng_state_1.pth").unlink()
+    assert newest_complete_checkpoint(folder, world_size=2) is None

@@ -34,7 +34,7 @@ def stored_signal(data, folder: str) -> list[float]:
 def stopped_at(data, folder: str, batch_size: int) -> str:
     """SIGTERM to the last process alone, within a step: all save, at the same step."""
     args = ForecastTrainingArguments(
-        output_dir=str(Path(folder, "stopped")), max_steps=9, per_device_train_batch_size=batch_size, use_cpu=True,
+        output_dir=str(Path(folder, "stopped")), max_steps=30, per_device_train_batch_size=batch_size, use_cpu=True,
         disable_tqdm=True,
     )  # fmt: skip
 

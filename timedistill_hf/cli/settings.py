@@ -125,7 +125,10 @@ class DistillSettings:
 
     teacher: str = field(
         default="itransformer",
-        metadata={"help": "A family to train here (patchtst, itransformer), or a trained one: a folder or a Hub id."},
+        metadata={
+            "help": "A family to train here (itransformer, patchtst, modern_tcn, informer), or a trained one: "
+            "a folder or a Hub id."
+        },
     )
     teacher_config: str | None = field(
         default=None,
@@ -182,7 +185,9 @@ class DistillSettings:
 class TeacherSettings:
     """A teacher to train."""
 
-    teacher: str = field(default="itransformer", metadata={"help": "Family: patchtst or itransformer."})
+    teacher: str = field(
+        default="itransformer", metadata={"help": "Family: itransformer, patchtst, modern_tcn or informer."}
+    )
     teacher_config: str | None = field(
         default=None, metadata={"help": "Fields of its configuration to change, as JSON: '{\"d_model\": 32}'."}
     )

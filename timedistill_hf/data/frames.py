@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 TIMESTAMP_NAMES = ("date", "timestamp", "datetime", "time", "ds")
 _SAVED_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")
 _ZONE = r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
+_YEARS = (1678, 2261)  # what nanoseconds since 1970 in 64 bits hold
 
 
 def frame_to_series(
@@ -98,8 +99,13 @@ def is_saved_index(column: str) -> bool:
 
 
 def plain_table(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The frame with text as names, each given once, and an index of timestamps as a column, unless one holds time."""
+    """The frame with text as names, each given once; an index of timestamps is a column, unless one holds time.
+
+    Periods are their start.
+    """
     frame = with_plain_names(frame, source)
+    if isinstance(frame.index, pd.PeriodIndex):
+        frame = frame.set_axis(frame.index.to_timestamp())
     if not isinstance(frame.index, pd.DatetimeIndex) or _find_timestamp_column(frame) is not None:
         return frame
     return frame.rename_axis(str(frame.index.name or TIMESTAMP_NAMES[0])).reset_index()
@@ -155,14 +161,27 @@ def _read_timestamps(column: pd.Series, source: str) -> pd.Series:
             f"row {row} of {source!r} has the timestamp {column.iloc[row]!r}: expected a date such as "
             "2024-01-31 15:00, written alike in all rows"
         )
+    outside = np.flatnonzero(~parsed.dt.year.between(*_YEARS).to_numpy())
+    if len(outside):
+        raise InputError(
+            f"row {outside[0]} of {source!r} has the timestamp {column.iloc[outside[0]]!r}: expected a year from "
+            f"{_YEARS[0]} to {_YEARS[1]}"
+        )
     return parsed.dt.tz_localize(None)
+
+
+def has_zone(column: pd.Series) -> bool:
+    """Whether the timestamps say their zone: datetimes that have one, or text that ends with it."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.dt.tz is not None
+    return bool(re.search(_ZONE, str(column.iloc[0])))
 
 
 def _check_zones(column: pd.Series, source: str) -> None:
     """Raise where some timestamps say their zone and others do not: what the others mean is not known."""
-    has_zone = column.astype("string").str.contains(_ZONE, regex=True, na=False).to_numpy()
+    zoned = column.astype("string").str.contains(_ZONE, regex=True, na=False).to_numpy()
     known = np.flatnonzero(column.notna().to_numpy())
-    odd = known[has_zone[known] != has_zone[known[:1]]]
+    odd = known[zoned[known] != zoned[known[:1]]]
     if len(odd):
         raise InputError(
             f"of the timestamps of {source!r} some have a time zone and some have none, such as "
@@ -204,6 +223,12 @@ def _long_to_wide(
     wide = frame.pivot(index=timestamp_column, columns=id_column, values=targets)
     wide = wide[[(target, identifier) for identifier in order for target in targets]]
     wide.columns = [channel for identifier in order for channel in channel_names(identifier, targets)]
+    if not wide.columns.is_unique:
+        twice = wide.columns[wide.columns.duplicated()][0]
+        raise InputError(
+            f"{source!r} has different ids that are both written {twice!r} (a number and a text, say) in column "
+            f"{id_column!r}: write them alike"
+        )
     return wide.reset_index()
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import torch
+
 from ..cli.settings import DataSettings, EvaluateSettings
 from ..files import write_json
 from ..loading import check_fits, load_model
@@ -24,6 +26,8 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
         InputError: model or data cannot be loaded, or do not fit.
     """
     model, role = load_model(settings.model)
+    if torch.accelerator.is_available():
+        model.to(torch.accelerator.current_accelerator())
     try:
         processor = TimeDistillProcessor.from_pretrained(settings.model)
     except OSError:
@@ -54,7 +58,7 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
             "rows": dataclasses.asdict(data.split),
             "windows": len(data.test),
         },
-        "hardware": hardware(),
+        "hardware": hardware(next(model.parameters()).device),
         "versions": versions(),
     }
     if settings.output is not None:

@@ -48,15 +48,10 @@ def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) ->
         )
     family = get_family(config.model_type)
     teacher = Teacher(load_weights(family.model_class, name_or_path, revision, **kwargs), family)
-    log_remark(teacher)
-    return teacher
-
-
-def log_remark(teacher: Teacher) -> None:
-    """Say in the log how the teacher forecasts, where its family has something to say."""
-    remark = teacher.family.remark(teacher.config)
+    remark = family.remark(teacher.config)
     if remark:
-        logger.info("Teacher %s: %s", teacher.family.model_type, remark)
+        logger.info("Teacher %s: %s", config.model_type, remark)
+    return teacher
 
 
 def load_weights(model_class: type, name_or_path: str, revision: str | None = None, **kwargs):
@@ -68,7 +63,8 @@ def load_weights(model_class: type, name_or_path: str, revision: str | None = No
 
     problem = f"the weights of {str(name_or_path)!r} cannot be loaded as {model_class.__name__}"
     remedy = "expected the safetensors file that was saved with its config.json"
-    kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
+    checks = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
+    kwargs = {"dtype": "float32"} | kwargs | checks
     try:
         with _quiet():
             model, report = model_class.from_pretrained(name_or_path, revision=revision, **kwargs)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -35,8 +36,8 @@ COLUMN_PREFIX = "teacher_"
 _FORMAT = 1
 _SHARD_BYTES = 64 * 2**20
 _LEFTOVER_SECONDS = 3600
-# set when a configuration is saved or loaded
-_NO_PART_OF_THE_MODEL = ("transformers_version", "_name_or_path", "architectures", "dtype", "auto_map")
+# set by the Trainer, or when a configuration is saved or loaded
+_NO_PART_OF_THE_MODEL = ("transformers_version", "_name_or_path", "architectures", "dtype", "auto_map", "use_cache")
 
 
 def split_signal(inputs: dict) -> tuple[dict, TeacherSignal | None]:
@@ -82,12 +83,28 @@ class StoreLayout:
         return range(first, min(first + self.windows_per_shard, self.num_windows))
 
 
-def plan_store(teacher: Teacher, windows: WindowDataset) -> StoreLayout:
-    """What a store of this teacher's signal would hold: one window is run, nothing is written."""
+def signal_shapes(teacher: Teacher, windows: WindowDataset) -> dict[str, list[int]]:
+    """The shapes of the teacher's signal for a window; one is run to see them."""
     inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[0].items()})
     device = next(teacher.parameters()).device
     signal = teacher(**{name: value.to(device) for name, value in inputs.items()})
-    shapes = {name: list(tensor.shape[1:]) for name, tensor in signal._asdict().items() if tensor is not None}
+    return {name: list(tensor.shape[1:]) for name, tensor in signal._asdict().items() if tensor is not None}
+
+
+def stored_bytes(teacher: Teacher, windows: WindowDataset) -> int:
+    """Bytes that a store of the teacher's signal would take; nothing is written."""
+    return len(windows) * _window_bytes(signal_shapes(teacher, windows))
+
+
+def has_room(teacher: Teacher, windows: WindowDataset, directory: str | Path) -> bool:
+    """Whether the disk has room for what of the store is not there yet."""
+    layout = _plan(teacher, windows)
+    folder = Path(directory) / layout.fingerprint
+    return _bytes_to_write(folder, layout) <= free_bytes(folder)
+
+
+def _plan(teacher: Teacher, windows: WindowDataset) -> StoreLayout:
+    shapes = signal_shapes(teacher, windows)
     return StoreLayout(
         fingerprint=_fingerprint(teacher, windows),
         family=teacher.family.model_type,
@@ -114,9 +131,11 @@ def store_signal(
     sample = windows[0]
     teacher.check_fits(windows.context_length, windows.prediction_length, sample["past_values"].shape[1])
     teacher.check_time_features(0 if windows.time_features is None else windows.time_features.shape[1])
-    layout = plan_store(teacher, windows)
+    layout = _plan(teacher, windows)
     folder = Path(directory) / layout.fingerprint
-    if _read_manifest(folder, layout) is None:
+    # one process looks for all: a second run may finish the same store between the looks of two
+    (is_complete,) = broadcast_object_list([_read_manifest(folder, layout) is not None])
+    if not is_complete:
         _check_room(folder, layout)
         _fill(teacher, windows, folder, layout, batch_size)
     else:
@@ -206,15 +225,24 @@ def _read_manifest(folder: Path, layout: StoreLayout) -> dict | None:
     return manifest if manifest["layout"] == asdict(layout) and sizes == manifest["files"] else None
 
 
+def free_bytes(directory: Path) -> int:
+    """Free bytes of the disk on which `directory` is, or will be."""
+    directory = directory.absolute()
+    return shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists())).free
+
+
+def _bytes_to_write(folder: Path, layout: StoreLayout) -> int:
+    return max(0, layout.num_bytes - sum(path.stat().st_size for path in folder.glob("signal-*.safetensors")))
+
+
 def _check_room(folder: Path, layout: StoreLayout) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    there = sum(path.stat().st_size for path in folder.glob("signal-*.safetensors"))
-    free = shutil.disk_usage(folder).free
-    if layout.num_bytes - there > free:
+    free = free_bytes(folder)
+    if _bytes_to_write(folder, layout) > free:
         raise InputError(
             f"the teacher's signal takes {layout.num_bytes / 1e9:.2f} GB, {str(folder.parent)!r} has "
             f"{free / 1e9:.2f} GB free: name another folder with --signal_dir, or pass --teacher_signal live"
         )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _fill(teacher: Teacher, windows: WindowDataset, folder: Path, layout: StoreLayout, batch_size: int) -> None:

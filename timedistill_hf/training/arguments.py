@@ -89,6 +89,15 @@ class ForecastTrainingArguments(TrainingArguments):
                 "on a CPU pass --use_cpu and launch with torchrun or accelerate launch --multi_gpu"
             )
 
+    def identity(self) -> dict:
+        """What a resumed run must have in common with the one that began: all arguments, and how it was launched."""
+        launch = {
+            "world_size": self.world_size,
+            "n_gpu": self.n_gpu,
+            "mixed_precision": os.environ.get("ACCELERATE_MIXED_PRECISION", "no"),
+        }
+        return self.to_sanitized_dict() | launch
+
     def _check_numbers(self) -> None:
         for name in ("learning_rate", "num_train_epochs"):
             if not 0 < getattr(self, name) < float("inf"):

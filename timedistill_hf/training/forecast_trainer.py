@@ -48,7 +48,9 @@ class ForecastTrainer(Trainer):
     def train(self, *args, **kwargs):
         """As the stock one; SIGTERM saves a checkpoint and ends it with [`Terminated`]."""
         try:
-            return super().train(*args, **kwargs)
+            output = super().train(*args, **kwargs)
+            self._on_termination.end(self.args)
+            return output
         finally:
             self._on_termination.restore()
 

@@ -47,12 +47,12 @@ def run_stage(
         logger.info("%s: finished before, loaded from %s", name, folder)
         return load_weights(type(model), folder).eval()
 
-    checkpoint = newest_complete_checkpoint(folder)
     try:
         trainer = make_trainer(model)
     except (ImportError, RuntimeError) as error:  # a tracker in report_to that is not installed, say
         raise InputError(f"{name}: {error}") from error
     args = trainer.args
+    checkpoint = newest_complete_checkpoint(folder, args.world_size)
     steps_per_epoch = -(-len(trainer.train_dataset) // trainer.get_total_train_batch_size(args))
     length = f"{args.max_steps} steps" if args.max_steps > 0 else f"at most {args.num_train_epochs:g} epochs"
     logger.info(
@@ -75,9 +75,8 @@ def run_stage(
         write_json(stage / HISTORY, trainer.state.log_history)
         move_into_place(stage, folder, last=WEIGHTS)
     trainer.accelerator.wait_for_everyone()
-    if args.world_size > 1:  # the processes' own batch statistics differ, and shards are no model
-        return load_weights(type(model), folder).to(args.device).eval()
-    return trainer.model.eval()
+    # what was saved, not what was trained: free of autocast, shards and each process's own batch statistics
+    return load_weights(type(model), folder).to(args.device).eval()
 
 
 def _is_over(checkpoint: str, patience: int) -> bool:
@@ -96,18 +95,20 @@ def _restore_best(trainer: ForecastTrainer, folder: Path, checkpoint: str) -> No
     trainer.model = load_weights(type(trainer.model), best).to(trainer.args.device)
 
 
-def newest_complete_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was saved to its end."""
+def newest_complete_checkpoint(folder: Path, world_size: int = 1) -> str | None:
+    """The newest checkpoint that all of `world_size` processes saved to its end."""
     numbered = {}
     for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
         step = path.name.rpartition("-")[2]
-        if step.isdigit() and _is_complete(path):
+        if step.isdigit() and _is_complete(path, world_size):
             numbered[int(step)] = path
     return str(numbered[max(numbered)]) if numbered else None
 
 
-def _is_complete(checkpoint: Path) -> bool:
-    """Every file is whole, and the Trainer's state, which it writes after all else, is there."""
+def _is_complete(checkpoint: Path, world_size: int) -> bool:
+    """Every file is there and whole. The main process writes `trainer_state.json` last, but waits for no other one."""
+    ranks = [""] if world_size == 1 else [f"_{rank}" for rank in range(world_size)]
+    wanted = [WEIGHTS, TRAINER_STATE_NAME, *(f"rng_state{rank}.pth" for rank in ranks)]
     try:
         TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
         for path in checkpoint.iterdir():
@@ -116,7 +117,7 @@ def _is_complete(checkpoint: Path) -> bool:
                     pass
             elif path.suffix in (".pt", ".pth") and not zipfile.is_zipfile(path):
                 raise ValueError(path)
-        complete = (checkpoint / WEIGHTS).is_file() and any(checkpoint.glob("optimizer*"))
+        complete = all((checkpoint / name).is_file() for name in wanted) and any(checkpoint.glob("optimizer*"))
     except (OSError, ValueError, TypeError, SafetensorError):
         complete = False
     if not complete:

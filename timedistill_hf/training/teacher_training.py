@@ -1,6 +1,8 @@
 """Train a teacher of a known family on prepared data."""
 
 import dataclasses
+import logging
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -14,7 +16,7 @@ from ..errors import InputError, did_you_mean, listed
 from ..evaluation.evaluate_model import evaluate_model
 from ..files import write_json
 from ..run_folder import RunFolder
-from ..teachers import Teacher, TeacherFamily, get_family, log_remark
+from ..teachers import Teacher, TeacherFamily, get_family
 from .arguments import ForecastTrainingArguments
 from .forecast_trainer import ForecastTrainer
 from .stages import WEIGHTS, run_stage
@@ -24,6 +26,9 @@ _CONFIG_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
     StrictDataclassError,
 )  # fmt: skip
+
+
+logger = logging.getLogger(__name__)
 
 
 def train_teacher(
@@ -43,7 +48,7 @@ def train_teacher(
         data: from [`make_windows`].
         output_dir: checkpoints while training, then weights, configuration and processor.
         config: fields of the family's configuration to change, such as `{"d_model": 32}`.
-        overwrite: begin anew where `output_dir` holds a teacher, finished or not.
+        overwrite: begin anew where `output_dir` holds a finished teacher, or another one.
         args: all training arguments; without them the family's defaults, changed by `training_overrides`.
 
     Raises:
@@ -63,14 +68,13 @@ def train_teacher(
             for name, value in family_config.to_dict().items()
             if name != "transformers_version"
         },
-        **args.to_sanitized_dict(),
+        **args.identity(),
     }
     folder = RunFolder(Path(output_dir))
     folder.check(identity, overwrite=overwrite, finished=None)
-    PartialState().wait_for_everyone()
-    if args.should_save:
-        folder.start(identity, overwrite=overwrite)
-    PartialState().wait_for_everyone()
+    remark = family.remark(family_config)
+    if remark:
+        logger.info("Teacher %s: %s", family_name, remark)
 
     def build() -> PreTrainedModel:
         return family.model_class(family_config)
@@ -79,9 +83,12 @@ def train_teacher(
         forced = family.trains_on_future(family_config)
         return ForecastTrainer(model=model, args=args, teacher_forcing=forced, **data.for_trainer())
 
-    teacher = Teacher(run_stage(f"teacher {family_name}", output_dir, build, make_trainer, args.seed), family)
-    log_remark(teacher)
-    return teacher
+    PartialState().wait_for_everyone()
+    with folder.locked() if args.should_save else nullcontext():
+        if args.should_save:
+            folder.start(identity, overwrite=overwrite, finished=WEIGHTS)
+        PartialState().wait_for_everyone()
+        return Teacher(run_stage(f"teacher {family_name}", output_dir, build, make_trainer, args.seed), family)
 
 
 def train_and_score_teacher(

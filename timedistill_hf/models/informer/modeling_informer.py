@@ -40,6 +40,7 @@ class InformerForMeanPrediction(InformerForPrediction):
 
     main_input_name = "past_values"
     accepts_loss_kwargs = False
+    _no_split_modules = ["InformerEncoderLayer", "InformerDecoderLayer"]
 
     def __init__(self, config: InformerConfig):
         super().__init__(config)
