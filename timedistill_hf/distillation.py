@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedModel
 
 from .cli.settings import DataSettings, DistillSettings, StudentSettings
@@ -17,10 +18,10 @@ from .evaluation.controls import SeasonalNaive
 from .evaluation.evaluate_model import score_model
 from .evaluation.report import hardware, versions
 from .files import write_json
-from .processor import TimeDistillProcessor
+from .loading import load_teacher_for
 from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from .student import TimeDistillConfig, TimeDistillForPrediction
-from .teachers import FAMILIES, Teacher, get_family, load_teacher
+from .teachers import FAMILIES, Teacher, get_family
 from .teachers.store import free_bytes, has_room, store_signal, stored_bytes
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.forecast_trainer import ForecastTrainer
@@ -88,7 +89,7 @@ class Distillation:
 
     def _run(self, data: ForecastData, config: TimeDistillConfig, record: dict, ready_teacher: Teacher | None) -> dict:
         teacher = ready_teacher or self._train_teacher(data)
-        is_stored = self._may_be_stored(teacher.to(self.args.device), data)
+        (is_stored,) = broadcast_object_list([self._may_be_stored(teacher.to(self.args.device), data)])
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
         models["student"] = self._student(data, teacher, config, is_stored)
         if "student_no_kd" in self.settings.controls:
@@ -117,34 +118,19 @@ class Distillation:
     def _check_teacher(self, data: ForecastData) -> Teacher | None:
         """Raise where the teacher cannot serve; load it where it is trained already."""
         name = self.settings.teacher
-        if name in FAMILIES:
-            family = get_family(name)
-            config = build_config(family, data, self.settings.teacher_fields())
-            teacher = Teacher(family.model_class(config), family)  # untrained: its signal has the same size
-        else:
-            teacher = self._load_teacher(name, data)
-        if self.settings.teacher_signal == "stored":
+        if name not in FAMILIES:
+            if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
+                raise InputError(
+                    f"--teacher {name!r} is trained already: --teacher_config and --teacher_epochs go with a family"
+                )
+            teacher = load_teacher_for(name, data)
             self._may_be_stored(teacher, data)
-        return None if name in FAMILIES else teacher
-
-    def _load_teacher(self, name: str, data: ForecastData) -> Teacher:
-        if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
-            raise InputError(
-                f"--teacher {name!r} is trained already: --teacher_config and --teacher_epochs go with a family"
-            )
-        teacher = load_teacher(name)
-        teacher.check_fits(**data.shape)
-        teacher.check_time_features(_data_for(teacher, data).num_time_features)
-        try:
-            processor = TimeDistillProcessor.from_pretrained(name)
-        except OSError:
-            logger.warning("Teacher %r has no processor: nothing tells whether it was trained on these columns", name)
             return teacher
-        if teacher.family.channels(teacher.config) is not None:
-            processor.check_columns(data.series.columns)
-        if not processor.has_scaler_of(data.processor):
-            logger.warning("Teacher %r was trained on data that were standardised otherwise", name)
-        return teacher
+        family = get_family(name)
+        config = build_config(family, data, self.settings.teacher_fields())
+        if self.settings.teacher_signal == "stored":
+            self._may_be_stored(Teacher(family.model_class(config), family), data)  # untrained, of the same size
+        return None
 
     def _train_teacher(self, data: ForecastData) -> Teacher:
         name = self.settings.teacher
@@ -159,7 +145,7 @@ class Distillation:
         self, data: ForecastData, teacher: Teacher, config: TimeDistillConfig, is_stored: bool
     ) -> PreTrainedModel:
         def make_trainer(model: PreTrainedModel) -> TimeDistillTrainer:
-            windows = _data_for(teacher, data).train
+            windows = data.for_teacher(teacher.num_time_features).train
             if is_stored:
                 windows = store_signal(teacher, windows, self._signal_directory, batch_size=self.args.eval_batch_size)
             arguments = data.for_trainer() | {"train_dataset": windows}
@@ -173,7 +159,7 @@ class Distillation:
         """Whether the teacher's signal is to be stored: asked for, within the size allowed, and there is room."""
         if self.settings.teacher_signal == "live":
             return False
-        windows = _data_for(teacher, data).train
+        windows = data.for_teacher(teacher.num_time_features).train
         size, limit = stored_bytes(teacher, windows) / 1e9, self.settings.signal_limit_gb
         if size <= limit and has_room(teacher, windows, self._signal_directory):
             return True
@@ -216,7 +202,7 @@ class Distillation:
         scores = {}
         for name, model in models.items():
             model.to(self.args.device)
-            windows = _data_for(teacher, data) if name == "teacher" else data
+            windows = data.for_teacher(teacher.num_time_features) if name == "teacher" else data
             scores[name] = score_model(model, windows, batch_size=self.args.eval_batch_size, label=name)
         results = {
             "models": scores,
@@ -239,10 +225,10 @@ class Distillation:
             "hardware": hardware(self.args.device),
             "versions": versions(),
         }
-        self._write_card_and_plot(_data_for(teacher, data), models, results)
-        write_json(self.folder.path / RESULTS, results)
+        self._write_card_and_plot(data.for_teacher(teacher.num_time_features), models, results)
         if not self.settings.signal_dir:
             shutil.rmtree(self._signal_directory, ignore_errors=True)
+        write_json(self.folder.path / RESULTS, results)
         return results
 
     def _write_card_and_plot(self, data: ForecastData, models: dict, results: dict) -> None:
@@ -275,11 +261,6 @@ class Distillation:
         for name in ("overwrite", "config"):
             record.pop(name)
         return record
-
-
-def _data_for(teacher: Teacher, data: ForecastData) -> ForecastData:
-    """The data with calendar features, where the teacher needs them."""
-    return data.with_time_features() if teacher.num_time_features else data
 
 
 _PROCEDURE = (

@@ -1,11 +1,20 @@
 """Saved models, whatever they are: a student or a teacher, and the processor beside it."""
 
+import logging
+from typing import TYPE_CHECKING
+
 from transformers import PreTrainedModel
 
 from .errors import InputError
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .teachers import Teacher, load_teacher, load_weights, read_config
+
+
+if TYPE_CHECKING:
+    from .data.windows import ForecastData
+
+logger = logging.getLogger(__name__)
 
 
 def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> tuple[PreTrainedModel | Teacher, str]:
@@ -23,6 +32,29 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
     if isinstance(config, TimeDistillConfig):
         return load_weights(TimeDistillForPrediction, name_or_path, revision, **kwargs).eval(), "student"
     return load_teacher(name_or_path, revision=revision, **kwargs), "teacher"
+
+
+def load_teacher_for(name_or_path: str, data: "ForecastData") -> Teacher:
+    """A trained teacher that fits these data: lengths, channels in their order, calendar features.
+
+    Warns where its own data were standardised otherwise, or are not known.
+
+    Raises:
+        InputError: it cannot be loaded, or does not fit.
+    """
+    teacher = load_teacher(name_or_path)
+    teacher.check_fits(**data.shape)
+    teacher.check_time_features(data.for_teacher(teacher.num_time_features).num_time_features)
+    try:
+        processor = TimeDistillProcessor.from_pretrained(name_or_path)
+    except OSError:
+        logger.warning("Teacher %r has no processor: on which columns it was trained is not known", name_or_path)
+        return teacher
+    if teacher.family.channels(teacher.config) is not None:
+        processor.check_columns(data.series.columns)
+    if not processor.has_scaler_of(data.processor):
+        logger.warning("Teacher %r was trained on data that were standardised otherwise", name_or_path)
+    return teacher
 
 
 def load_processor(name_or_path: str, *, revision: str | None = None) -> TimeDistillProcessor:

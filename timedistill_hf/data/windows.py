@@ -135,6 +135,10 @@ class ForecastData:
         processor = self.processor.with_time_features()
         return replace(self, processor=processor, **parts)
 
+    def for_teacher(self, num_time_features: int) -> "ForecastData":
+        """The data as a teacher wants them: with calendar features if it needs any."""
+        return self.with_time_features() if num_time_features else self
+
     def for_trainer(self) -> dict:
         """The arguments that every Trainer takes from here: train and validation windows, and the processor."""
         return {

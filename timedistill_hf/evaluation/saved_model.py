@@ -40,8 +40,8 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
         prediction_length=model.config.prediction_length,
         processor=processor,
     )
-    if isinstance(model, Teacher) and model.num_time_features:
-        data = data.with_time_features()
+    if isinstance(model, Teacher):
+        data = data.for_teacher(model.num_time_features)
         model.check_time_features(data.num_time_features)
     models = {role: model, "seasonal_naive": SeasonalNaive(data.series.season, model.config.prediction_length)}
     results = {

@@ -109,7 +109,7 @@ def train_and_score_teacher(
     )
     if not args.should_save:
         return {}
-    data = data.with_time_features() if teacher.num_time_features else data
+    data = data.for_teacher(teacher.num_time_features)
     score = evaluate_model(teacher.to(args.device), data, data.test, batch_size=args.eval_batch_size, label="teacher")
     write_json(folder / "results.json", {"models": {"teacher": score}, "data": data.series.name})
     return score
