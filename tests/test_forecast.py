@@ -1,67 +1,16 @@
-"""Tables in, the real future out: `Forecaster.predict` on DataFrames and `scripts/forecast.py` on files."""
-
-import datetime
+"""Tables in, the real future out: `Forecaster.predict` on DataFrames."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from tests.conftest import CONTEXT, HORIZON, tiny_informer, tiny_teacher
-from tests.scripts_helper import fails, run
-from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction
-from timedistill_hf.data import load_series, make_windows, synthetic_series
+from tests.conftest import CONTEXT, HORIZON, tiny_informer
+from tests.forecast_helper import NAMES, ROWS, by_hand, close, long, save, trained_on, wide
+from timedistill_hf import Forecaster
+from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.errors import InputError
 from timedistill_hf.forecast_table import read_window
-from timedistill_hf.teachers import FAMILIES
-
-
-ROWS = 300
-NAMES = ["a", "b", "c"]
-
-
-def wide(freq="h", start="2024-01-01", rows=ROWS, names=NAMES):
-    values = synthetic_series(rows, len(names)).values.numpy()
-    return pd.DataFrame({"date": pd.date_range(start, periods=rows, freq=freq), **dict(zip(names, values.T))})
-
-
-def long(frame, ids, value="sales"):
-    """The wide table as a long one, id after id, with these ids in place of its columns."""
-    parts = [
-        pd.DataFrame({value: frame[name], "store": identifier, "date": frame["date"]})
-        for name, identifier in zip(frame.columns[1:], ids, strict=True)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def trained_on(frame, **options) -> Forecaster:
-    """A student whose forecast hangs on every step of every channel, and the processor of these data."""
-    data = make_windows(load_series(frame, **options), CONTEXT, HORIZON)
-    model = TimeDistillForPrediction(TimeDistillConfig(**data.shape, hidden_size=8))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.3)
-    return Forecaster(model.eval(), data.processor)
-
-
-def by_hand(forecaster, history):
-    """The forecast of `[T, C]`, NaN where missing: interpolated with numpy and scaled here."""
-    window = np.full((CONTEXT, history.shape[1]), np.nan)
-    window[max(0, CONTEXT - len(history)) :] = history[-CONTEXT:]
-    steps = np.arange(CONTEXT)
-    for channel in window.T:
-        known = ~np.isnan(channel)
-        channel[:] = np.interp(steps, steps[known], channel[known])
-    mean, std = np.array(forecaster.processor.mean), np.array(forecaster.processor.std)
-    scaled = torch.tensor((window - mean) / std, dtype=torch.float32)
-    with torch.no_grad():
-        return forecaster.model(past_values=scaled[None]).prediction_outputs[0].double().numpy() * std + mean
-
-
-def save(forecaster, folder):
-    forecaster.model.save_pretrained(folder)
-    forecaster.processor.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +21,6 @@ def hourly():
 @pytest.fixture
 def saved(hourly, tmp_path):
     return save(hourly, tmp_path / "model")
-
-
-def close(actual, expected):
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_wide_table_keeps_its_order_and_names(hourly, caplog):
@@ -373,125 +318,3 @@ def test_calendar_features_are_those_of_the_training_windows():
         forecaster.predict(wide()[NAMES].to_numpy())
     with pytest.raises(InputError, match="needs calendar features: give a history with a time column"):
         forecaster.predict(wide()[NAMES])
-
-
-def forecast(monkeypatch, capsys, model, source, target, *flags):
-    capsys.readouterr()
-    run(monkeypatch, "forecast.py", "--model", model, "--input", source, "--output", target, *flags)
-    assert not [path for path in target.parent.iterdir() if path.name.startswith(".")]
-    return capsys.readouterr().out.splitlines()[-1]
-
-
-def test_the_script_writes_what_the_library_gives(saved, hourly, tmp_path, monkeypatch, capsys):
-    wide().to_csv(tmp_path / "my.csv", index=False)
-    target = tmp_path / "forecast.csv"
-    line = forecast(monkeypatch, capsys, saved, tmp_path / "my.csv", target)
-    assert line == f"3 series, 16 steps from 2024-01-13 12:00:00 to 2024-01-14 03:00:00: {target}"
-    written = pd.read_csv(target, parse_dates=["date"])
-    pd.testing.assert_frame_equal(written, hourly.predict(wide()), check_dtype=False, rtol=1e-5)
-
-
-@pytest.mark.parametrize("unit", ["ms", "us", "ns", "date"])
-def test_parquet_keeps_the_type_of_the_timestamps(tmp_path, monkeypatch, capsys, unit):
-    frame = wide("D")
-    saved = save(trained_on(frame), tmp_path / "model")
-    frame["date"] = frame["date"].dt.date if unit == "date" else frame["date"].dt.as_unit(unit)
-    frame.to_parquet(tmp_path / "my.parquet")
-    target = tmp_path / "forecast.parquet"
-    forecast(monkeypatch, capsys, saved, tmp_path / "my.parquet", target)
-    written = pd.read_parquet(target)
-    assert written["date"].dtype == frame["date"].dtype
-    assert written["date"].iloc[0] == (datetime.date(2024, 10, 27) if unit == "date" else pd.Timestamp("2024-10-27"))
-    assert list(written.columns) == ["date", *NAMES]
-    forecast(monkeypatch, capsys, saved, tmp_path / "my.parquet", tmp_path / "forecast.csv")
-    assert pd.read_csv(tmp_path / "forecast.csv")["date"].iloc[0] == "2024-10-27"
-
-
-@pytest.mark.parametrize("ids", [("007", "010", "100"), (7, 10, 100)])
-def test_ids_are_written_as_they_were(tmp_path, monkeypatch, capsys, ids):
-    source = tmp_path / "my.csv"
-    long(wide(), ids).to_csv(source, index=False)
-    forecaster = trained_on(source, id_column="store")
-    assert forecaster.processor.columns == [str(identifier) for identifier in ids]
-    saved = save(forecaster, tmp_path / "model")
-    for name in ("forecast.csv", "forecast.parquet"):
-        forecast(monkeypatch, capsys, saved, source, tmp_path / name)
-    expected = [identifier for identifier in ids for _ in range(HORIZON)]
-    assert pd.read_csv(tmp_path / "forecast.csv", dtype=str)["store"].tolist() == [str(i) for i in expected]
-    assert pd.read_parquet(tmp_path / "forecast.parquet")["store"].tolist() == expected
-
-
-@pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_a_teacher_forecasts_too(family, hourly, tmp_path, monkeypatch, capsys):
-    teacher = tiny_teacher(family)
-    saved = save(Forecaster(teacher.model, hourly.processor), tmp_path / "model")
-    wide().to_parquet(tmp_path / "my.parquet")
-    forecast(monkeypatch, capsys, saved, tmp_path / "my.parquet", tmp_path / "forecast.parquet")
-    values = torch.tensor(wide()[NAMES].to_numpy()[-CONTEXT:])
-    expected = teacher(hourly.processor.standardize(values)[None]).prediction_outputs[0]
-    mean, std = np.array(hourly.processor.mean), np.array(hourly.processor.std)
-    close(pd.read_parquet(tmp_path / "forecast.parquet")[NAMES].to_numpy(), expected.numpy() * std + mean)
-
-
-def test_existing_files_are_kept_until_the_new_one_is_whole(saved, tmp_path, monkeypatch, capsys):
-    wide().to_csv(tmp_path / "my.csv", index=False)
-    target = tmp_path / "forecast.csv"
-    target.write_text("mine")
-    command = ("--model", saved, "--input", tmp_path / "my.csv", "--output", target)
-    assert "exists: name another --output, or pass --overwrite" in fails(monkeypatch, capsys, "forecast.py", *command)
-
-    def half(self, path, **kwargs):
-        path.write_text("half a for")
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pd.DataFrame, "to_csv", half)
-        assert "No space left" in fails(monkeypatch, capsys, "forecast.py", *command, "--overwrite")
-    assert target.read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["forecast.csv", "model", "my.csv"]
-    forecast(monkeypatch, capsys, saved, tmp_path / "my.csv", target, "--overwrite")
-    assert len(pd.read_csv(target)) == HORIZON
-    same = (*command[:-1], tmp_path / "my.csv", "--overwrite")
-    assert "is the input" in fails(monkeypatch, capsys, "forecast.py", *same)
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        ({"--input": "my.txt"}, "--input 'my.txt': expected a name that ends in .csv or .parquet"),
-        ({"--output": "forecast.xlsx"}, "--output 'forecast.xlsx': expected a name that ends in .csv or .parquet"),
-        ({"--input": "none.csv"}, "--input 'none.csv': there is no such file"),
-        ({"--output": "none/forecast.csv"}, "there is no folder 'none'; make it"),
-        ({"--model": "none"}, "model 'none' is no folder or Hub model"),
-        ({"--model": "bare"}, "model 'bare' has no processor (preprocessor_config.json)"),
-        ({"--model": "other"}, "goes from 48 to 16 steps of 3 channels, its processor from 48 to 8 of 3"),
-        ({"--input": "short.csv"}, "24 known values a channel are needed, 'a' has 5"),
-    ],
-)
-def test_bad_input_ends_with_one_line_and_no_file(saved, hourly, tmp_path, monkeypatch, capsys, flags, message):
-    monkeypatch.chdir(tmp_path)
-    wide().to_csv("my.csv", index=False)
-    wide().iloc[:5].to_csv("short.csv", index=False)
-    hourly.model.save_pretrained("bare")
-    other = make_windows(load_series(wide()), CONTEXT, 8)
-    save(Forecaster(hourly.model, other.processor), "other")
-    before = sorted(tmp_path.iterdir())
-    arguments = {"--model": "model", "--input": "my.csv", "--output": "forecast.csv"} | flags
-    command = [part for pair in arguments.items() for part in pair]
-    assert message in fails(monkeypatch, capsys, "forecast.py", *command)
-    assert sorted(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize("missing", ["model", "input", "output"])
-def test_a_flag_that_is_missing_is_named(tmp_path, monkeypatch, capsys, missing):
-    given = [name for name in ("model", "input", "output") if name != missing]
-    command = [part for name in given for part in (f"--{name}", "x.csv")]
-    assert f"--{missing} is missing: give" in fails(monkeypatch, capsys, "forecast.py", *command)
-
-
-def test_settings_may_come_from_a_file(saved, tmp_path, monkeypatch, capsys):
-    wide().to_csv(tmp_path / "my.csv", index=False)
-    settings = tmp_path / "x.yaml"
-    settings.write_text(f"model: {saved}\ninput: {tmp_path / 'my.csv'}\noutput: {tmp_path / 'forecast.csv'}\n")
-    run(monkeypatch, "forecast.py", "--config", settings)
-    assert len(pd.read_csv(tmp_path / "forecast.csv")) == HORIZON

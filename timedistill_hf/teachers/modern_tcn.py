@@ -3,7 +3,7 @@
 import torch
 
 from ..models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
-from .signal import TeacherFamily, TeacherSignal
+from .signal import PUBLISHED_TRAINING, TeacherFamily, TeacherSignal
 
 
 class ModernTCNFamily(TeacherFamily):
@@ -11,17 +11,7 @@ class ModernTCNFamily(TeacherFamily):
 
     model_type = "modern_tcn"
     model_class = ModernTCNForPrediction
-    training_defaults = {
-        "loss": "mse",
-        "learning_rate": 1e-4,
-        "weight_decay": 0.0,
-        "lr_epoch_decay": 0.5,
-        "lr_constant_epochs": 2,
-        "num_train_epochs": 4,
-        "per_device_train_batch_size": 32,
-        "early_stopping_patience": 20,
-        "max_grad_norm": 0.0,
-    }
+    training_defaults = PUBLISHED_TRAINING | {"num_train_epochs": 4, "early_stopping_patience": 20}
 
     def config(
         self, context_length: int, prediction_length: int, num_input_channels: int, **overrides

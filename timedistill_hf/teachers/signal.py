@@ -10,6 +10,18 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from ..errors import InputError
 
 
+# how the authors of TimeDistill train their teachers; a family adds epochs and patience
+PUBLISHED_TRAINING = {
+    "loss": "mse",
+    "learning_rate": 1e-4,
+    "weight_decay": 0.0,
+    "lr_epoch_decay": 0.5,
+    "lr_constant_epochs": 2,
+    "per_device_train_batch_size": 32,
+    "max_grad_norm": 0.0,
+}
+
+
 class TeacherSignal(NamedTuple):
     """What a teacher says about a batch.
 
