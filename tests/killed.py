@@ -1,15 +1,18 @@
-"""Runs scripts/distill.py and kills it from inside, with SIGKILL, at its N-th event; 0 counts events only.
+"""Runs scripts/distill.py and kills it from inside, with SIGKILL, at the N-th event of a phase; 0 only counts them.
 
-    python -m tests.killed N COUNT_FILE [flags of distill.py]
+    python -m tests.killed PHASE N COUNT_FILE [flags of distill.py]
 
-An event is a training step, a file opened for writing, renamed or removed, or a saved tensor file; one that is killed
-at is left half written, as if the machine had stopped inside the save. The count goes to COUNT_FILE at the end.
+PHASE is teacher, store, student or any (which counts all). An event is a training step, a file opened for writing,
+renamed or removed, or a saved tensor file; one that is killed at is left half written, as if the machine had stopped
+inside the save. The counts go to COUNT_FILE at the end, as JSON.
 """
 
+import json
 import os
 import runpy
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import safetensors.torch
@@ -17,15 +20,14 @@ import torch
 
 
 torch.set_num_threads(1)
-fatal = int(sys.argv[1])
-count_file = Path(sys.argv[2])
-events = 0
+fatal_phase, fatal, count_file = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+events = Counter()
+phases = ["other"]
 
 
 def event(half_written: str | None = None) -> None:
-    global events
-    events += 1
-    if events == fatal:
+    events.update([phases[-1], "any"])
+    if fatal_phase in (phases[-1], "any") and events[fatal_phase] == fatal:
         if half_written is not None:
             os.truncate(half_written, os.path.getsize(half_written) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -47,11 +49,31 @@ def saving(save, where: int):
     return wrapped
 
 
+def within(phase: str, function):
+    """The function, whose events are those of that phase; `run_stage` is told the phase by its first argument."""
+
+    def wrapped(*args, **kwargs):
+        phases.append(phase or args[0].split()[0])
+        try:
+            return function(*args, **kwargs)
+        finally:
+            phases.pop()
+
+    return wrapped
+
+
 def main() -> None:
     safetensors.torch.save_file = saving(safetensors.torch.save_file, 1)
     torch.save = saving(torch.save, 1)
+    from timedistill_hf import distillation
+    from timedistill_hf.teachers import store
+    from timedistill_hf.training import teacher_training
     from timedistill_hf.training.forecast_trainer import ForecastTrainer
 
+    store._SHARD_BYTES = 2_000  # a few windows, so that there are many
+    distillation.store_signal = within("store", distillation.store_signal)
+    distillation.run_stage = within("", distillation.run_stage)
+    teacher_training.run_stage = within("", teacher_training.run_stage)
     step = ForecastTrainer.training_step
 
     def counted(*args, **kwargs):
@@ -60,13 +82,10 @@ def main() -> None:
 
     ForecastTrainer.training_step = counted
     script = Path(__file__).resolve().parents[1] / "scripts/distill.py"
-    sys.argv = [str(script), *sys.argv[3:]]
-    import transformers.trainer  # noqa: F401  (what it writes while it is imported is not counted)
-
+    sys.argv = [str(script), *sys.argv[4:]]
     sys.addaudithook(watch)
     runpy.run_path(str(script), run_name="__main__")
-    total = events
-    count_file.write_text(str(total))
+    count_file.write_text(json.dumps(dict(events)))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from timedistill_hf.data import synthetic_series
+from tests.scripts_helper import generated_csv
 from timedistill_hf.run_folder import LOCK
 
 
@@ -26,36 +25,35 @@ KINDS = ("model.safetensors", "teacher/model.safetensors", "controls/student_no_
 
 @pytest.fixture(scope="module")
 def csv(tmp_path_factory):
-    series = synthetic_series(400, 3)
-    frame = pd.DataFrame(series.values.numpy(), columns=series.columns)
-    frame.insert(0, "date", series.timestamps)
-    path = tmp_path_factory.mktemp("csv") / "mine.csv"
-    frame.to_csv(path, index=False)
-    return path
+    return generated_csv(tmp_path_factory.mktemp("csv"), 400)
 
 
-def run(csv, folder: Path, fatal: int) -> subprocess.CompletedProcess:
-    count = folder.parent / f"{folder.name}.count"
-    command = [sys.executable, "-m", "tests.killed", fatal, count, "--dataset", csv, "--output_dir", folder, *FLAGS]
+def run(csv, folder: Path, phase: str, fatal: int) -> subprocess.CompletedProcess:
+    count = folder.parent / f"{folder.name}.json"
+    command = [
+        sys.executable, "-m", "tests.killed", phase, fatal, count, "--dataset", csv, "--output_dir", folder, *FLAGS,
+    ]  # fmt: skip
     return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(csv, tmp_path_factory):
-    """The folder of a run that nothing happened to, and how many events it had."""
+    """The folder of a run that nothing happened to, and how many events each of its phases had."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = run(csv, folder, 0)
+    done = run(csv, folder, "any", 0)
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder, int((folder.parent / "whole.count").read_text())
+    events = json.loads((folder.parent / "whole.json").read_text())
+    assert min(events[phase] for phase in ("teacher", "store", "student")) > 50
+    return folder, events
 
 
-def kill_and_resume(csv, folder: Path, uninterrupted, kills: int, rng: random.Random) -> int:
-    """Kill the run of that folder up to `kills` times, then let it end; gives how many kills there were."""
+def kill_and_resume(csv, folder: Path, uninterrupted, phase: str, kills: int, rng: random.Random) -> int:
+    """Kill the run of that folder up to `kills` times in that phase, then let it end; gives how many there were."""
     expected, events = uninterrupted
     killed = 0
     while True:
-        fatal = rng.randrange(1, events // 2) if killed < kills else 0
-        done = run(csv, folder, fatal)
+        fatal = rng.randrange(1, events[phase] // 2) if killed < kills else 0
+        done = run(csv, folder, phase, fatal)
         if done.returncode == 0 or "holds results already" in done.stderr:  # killed after its last act
             break
         assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
@@ -72,15 +70,15 @@ def kill_and_resume(csv, folder: Path, uninterrupted, kills: int, rng: random.Ra
 
 def test_two_kills(csv, tmp_path, uninterrupted):
     rng = random.Random(20)
-    assert kill_and_resume(csv, tmp_path / "cut", uninterrupted, 2, rng) == 2
+    assert kill_and_resume(csv, tmp_path / "cut", uninterrupted, "any", 2, rng) == 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-def test_ten_kills_or_more(csv, tmp_path, uninterrupted, seed):
-    """Thirty and more over the three seeds; a run that ends before its tenth kill is followed by a fresh one."""
-    rng = random.Random(seed)
+@pytest.mark.parametrize("phase", ["teacher", "store", "student"])
+def test_ten_kills(csv, tmp_path, uninterrupted, phase):
+    """Ten in each phase; a run that gets through it is followed by a fresh one."""
+    rng = random.Random(phase)
     killed = runs = 0
     while killed < 10:
-        killed += kill_and_resume(csv, tmp_path / str(runs), uninterrupted, 10 - killed, rng)
+        killed += kill_and_resume(csv, tmp_path / str(runs), uninterrupted, phase, 10 - killed, rng)
         runs += 1

@@ -12,9 +12,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from tests.scripts_helper import SCRIPTS, fails, run
+from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
 from timedistill_hf import Forecaster
-from timedistill_hf.data import synthetic_series
 from timedistill_hf.data.sources import load_series
 from timedistill_hf.run_folder import LOCK, RunFolder
 
@@ -25,12 +24,7 @@ TINY_TEACHER = ["--teacher_config", '{"d_model": 8, "num_attention_heads": 2, "n
 
 @pytest.fixture(scope="module")
 def csv(tmp_path_factory):
-    series = synthetic_series(500, 3)
-    frame = pd.DataFrame(series.values.numpy(), columns=series.columns)
-    frame.insert(0, "date", series.timestamps)
-    path = tmp_path_factory.mktemp("csv") / "mine.csv"
-    frame.to_csv(path, index=False)
-    return path
+    return generated_csv(tmp_path_factory.mktemp("csv"), 500)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import InputError
-from .files import remove_leftovers, write_json
+from .files import write_json
 
 
 RESULTS = "results.json"
@@ -74,7 +74,6 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if overwrite and ((self.path / finished).exists() or not self._holds(settings)):
             self._clear()
-        remove_leftovers(self.path)
         write_json(self.path / SETTINGS, _fixed(settings))
 
     @contextmanager

@@ -20,8 +20,7 @@ class SaveOnTerminationCallback(TrainerCallback):
     transformers has `enable_jit_checkpoint`, which saves between a step's forward pass and its update, after the
     random numbers of that step were drawn, and lets `train()` return as if training were finished. A run resumed from
     that would not be the same. Here the step is finished first; at the last step of an epoch, the epoch's evaluation
-    too, since a resumed run begins with the next epoch. Several processes
-    vote every few steps and save together.
+    too, since a resumed run begins with the next epoch. Several processes vote every few steps and save together.
     """
 
     def __init__(self):

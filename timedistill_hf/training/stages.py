@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from accelerate import PartialState
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
@@ -13,7 +14,7 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..errors import InputError
-from ..files import move_into_place, write_json
+from ..files import move_into_place, remove_leftovers, write_json
 from ..teachers import load_weights
 from .callbacks import ValidationEarlyStopping
 from .forecast_trainer import ForecastTrainer
@@ -41,6 +42,8 @@ def run_stage(
         make_trainer: the trainer for that model.
     """
     folder = Path(folder)
+    if PartialState().is_main_process:
+        remove_leftovers(folder)
     set_seed(seed)
     model = build()
     if (folder / WEIGHTS).is_file():

@@ -6,21 +6,11 @@ import pytest
 import torch
 
 from tests.conftest import CONTEXT, HORIZON, tiny_informer
-from tests.forecast_helper import NAMES, ROWS, by_hand, close, long, save, trained_on, wide
+from tests.forecast.tables import NAMES, ROWS, by_hand, close, long, trained_on, wide
 from timedistill_hf import Forecaster
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.errors import InputError
 from timedistill_hf.forecast_table import read_window
-
-
-@pytest.fixture(scope="module")
-def hourly():
-    return trained_on(wide())
-
-
-@pytest.fixture
-def saved(hourly, tmp_path):
-    return save(hourly, tmp_path / "model")
 
 
 def test_a_wide_table_keeps_its_order_and_names(hourly, caplog):

@@ -8,21 +8,11 @@ import pytest
 import torch
 
 from tests.conftest import CONTEXT, HORIZON, tiny_teacher
-from tests.forecast_helper import NAMES, close, long, save, trained_on, wide
+from tests.forecast.tables import NAMES, close, long, save, trained_on, wide
 from tests.scripts_helper import fails, run
 from timedistill_hf import Forecaster
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.teachers import FAMILIES
-
-
-@pytest.fixture(scope="module")
-def hourly():
-    return trained_on(wide())
-
-
-@pytest.fixture
-def saved(hourly, tmp_path):
-    return save(hourly, tmp_path / "model")
 
 
 def forecast(monkeypatch, capsys, model, source, target, *flags):
