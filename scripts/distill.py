@@ -10,7 +10,8 @@ from timedistill_hf.training.recipes import recipe_defaults
 def _recipe(known: dict) -> dict:
     from timedistill_hf.teachers import teacher_family_name
 
-    teacher = known.get("teacher", DistillSettings.teacher)
+    named = known.get("teacher", "itransformer")
+    teacher = named if isinstance(named, str) else named[0]
     family = teacher_family_name(teacher)
     name = known.get("recipe", DistillSettings.recipe)
     defaults = recipe_defaults(name, known.get("dataset", DataSettings.dataset), family)

@@ -44,7 +44,7 @@ def student_card(results: dict, repo: str) -> ModelCard:
         prediction_length=settings["prediction_length"],
         channels=f"{len(columns)} channels" if len(columns) > 1 else f"`{columns[0]}`",
         columns=", ".join(columns[:6]) + (", ..." if len(columns) > 6 else ""),
-        teacher=results["teacher"]["family"],
+        teacher=results["teacher"]["name"],
         teacher_mse=f"{teacher['mse']:.4f}",
         dataset=data["name"],
         fingerprint=data["fingerprint"],

@@ -1,4 +1,4 @@
-"""The main job: teacher, student, controls, scores; every part resumable, the results in one folder."""
+"""The main job: teachers, student, controls, scores; every part resumable, the results in one folder."""
 
 import dataclasses
 import logging
@@ -12,21 +12,23 @@ from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedModel
 
 from .cli.settings import DataSettings, DistillSettings, StudentSettings
-from .data.windows import ForecastData, split_targets
+from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.controls import SeasonalNaive
-from .evaluation.evaluate_model import score_model
-from .evaluation.report import hardware, versions
+from .evaluation.report import results_of
 from .files import write_json
-from .loading import load_teacher_for
 from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
+from .run_student import MakeTrainer, RunStudent
+from .run_teachers import RunTeachers
 from .student import TimeDistillConfig, TimeDistillForPrediction
-from .teachers import FAMILIES, Teacher, get_family
+from .teachers import Teacher
+from .teachers.several import SeveralTeachers
+from .teachers.signal import FrozenTeacher
 from .teachers.store import free_bytes, has_room, store_signal, stored_bytes
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+from .training.derived import derive
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import run_stage
-from .training.teacher_training import build_config, train_teacher
 from .training.trainer import TimeDistillTrainer
 
 
@@ -61,6 +63,14 @@ class Distillation:
     def folder(self) -> RunFolder:
         return RunFolder(Path(self.args.output_dir))
 
+    @property
+    def _teachers(self) -> RunTeachers:
+        return RunTeachers(self.settings, self.args, self.folder.path)
+
+    @property
+    def _student(self) -> RunStudent:
+        return RunStudent(self.student_settings, self.settings, self.args, self.folder.path)
+
     def run(self) -> dict:
         """Train what is to be trained, score everything on the test windows and write `results.json`.
 
@@ -75,36 +85,37 @@ class Distillation:
         data = self.data_settings.load()
         record = self._record() | {"data_fingerprint": data.series.fingerprint()}
         self.folder.check(record, overwrite=self.settings.overwrite)
-        config = self.student_settings.config(data, self.args.loss)
-        self.args.check_lengths(
-            config.prediction_length, None if config.architecture == "linear" else config.hidden_size
-        )
-        ready_teacher = self._check_teacher(data)
+        config = self._student.config(data)
+        loaded = self._teachers.load(data)
+        if self.settings.teacher_signal == "stored" or len(loaded) == len(self.settings.teacher):
+            self._may_be_stored(self._teachers.untrained(data, loaded), data)
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
             if self.args.should_save:
                 self.folder.start(record, overwrite=self.settings.overwrite)
             PartialState().wait_for_everyone()
-            return self._run(data, config, record, ready_teacher)
+            return self._run(data, config, record, loaded)
 
-    def _run(self, data: ForecastData, config: TimeDistillConfig, record: dict, ready_teacher: Teacher | None) -> dict:
-        teacher = ready_teacher or self._train_teacher(data)
-        (is_stored,) = broadcast_object_list([self._may_be_stored(teacher.to(self.args.device), data)])
+    def _run(self, data: ForecastData, config: TimeDistillConfig, record: dict, loaded: dict[str, Teacher]) -> dict:
+        teachers = self._teachers.train(data, loaded)
+        teacher = self._teachers.mix(data, teachers).to(self.args.device)
+        (is_stored,) = broadcast_object_list([self._may_be_stored(teacher, data)])
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
-        models["student"] = self._student(data, teacher, config, is_stored)
-        if "student_no_kd" in self.settings.controls:
-            models["student_no_kd"] = self._control("student_no_kd", data, config, {"loss": self.args.loss})
+        if len(teachers) > 1:
+            models |= {f"teacher_{name}": member for name, member in teachers.items()}
+        students = self._student.train(data, config, self._make_trainer(data, teacher, is_stored))
+        models |= students.models
         if "linear" in self.settings.controls:
-            linear = TimeDistillConfig(
-                architecture="linear",
-                context_length=config.context_length,
-                prediction_length=config.prediction_length,
-                num_input_channels=config.num_input_channels,
-            )
-            models["linear"] = self._control("linear", data, linear, LINEAR_CONTROL)
+            models["linear"] = self._linear_control(data, config)
         if "seasonal_naive" in self.settings.controls:
             models["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
-        return self._results(data, teacher, models, record, is_stored) if self.args.should_save else {}
+        if not self.args.should_save:
+            return {}
+        about = {"name": teacher.name, "source": self.settings.teacher, "signal": "stored" if is_stored else "live"}
+        about |= {"mix": teacher.describe()} if isinstance(teacher, SeveralTeachers) else {}
+        results = results_of(data, models, self.args.eval_batch_size) | students.members
+        results |= {"teacher": about, "settings": record}
+        return self._finish(data.for_teacher(teacher.num_time_features), models, results)
 
     def _check_flags(self) -> None:
         self.args.check_metric()
@@ -115,47 +126,17 @@ class Distillation:
         if self.args.resume_from_checkpoint is not None:
             raise InputError("--resume_from_checkpoint: a run resumes by itself when its command is given again")
 
-    def _check_teacher(self, data: ForecastData) -> Teacher | None:
-        """Raise where the teacher cannot serve; load it where it is trained already."""
-        name = self.settings.teacher
-        if name not in FAMILIES:
-            if self.settings.teacher_config is not None or self.settings.teacher_epochs is not None:
-                raise InputError(
-                    f"--teacher {name!r} is trained already: --teacher_config and --teacher_epochs go with a family"
-                )
-            teacher = load_teacher_for(name, data)
-            self._may_be_stored(teacher, data)
-            return teacher
-        family = get_family(name)
-        config = build_config(family, data, self.settings.teacher_fields())
-        if self.settings.teacher_signal == "stored":
-            self._may_be_stored(Teacher(family.model_class(config), family), data)  # untrained, of the same size
-        return None
-
-    def _train_teacher(self, data: ForecastData) -> Teacher:
-        name = self.settings.teacher
-        overrides = dict(get_family(name).training_defaults)
-        if self.settings.teacher_epochs is not None:
-            overrides["num_train_epochs"] = self.settings.teacher_epochs
-        folder = self.folder.path / "teacher"
-        args = self._arguments_for(folder, overrides)
-        return train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
-
-    def _student(
-        self, data: ForecastData, teacher: Teacher, config: TimeDistillConfig, is_stored: bool
-    ) -> PreTrainedModel:
-        def make_trainer(model: PreTrainedModel) -> TimeDistillTrainer:
+    def _make_trainer(self, data: ForecastData, teacher: FrozenTeacher, is_stored: bool) -> MakeTrainer:
+        def make(model: PreTrainedModel, args: TimeDistillTrainingArguments) -> TimeDistillTrainer:
             windows = data.for_teacher(teacher.num_time_features).train
             if is_stored:
-                windows = store_signal(teacher, windows, self._signal_directory, batch_size=self.args.eval_batch_size)
+                windows = store_signal(teacher, windows, self._signal_directory, batch_size=args.eval_batch_size)
             arguments = data.for_trainer() | {"train_dataset": windows}
-            return TimeDistillTrainer(model=model, args=self.args, teacher=None if is_stored else teacher, **arguments)
+            return TimeDistillTrainer(model=model, args=args, teacher=None if is_stored else teacher, **arguments)
 
-        return run_stage(
-            "student", self.folder.path, lambda: TimeDistillForPrediction(config), make_trainer, self.args.seed
-        )
+        return make
 
-    def _may_be_stored(self, teacher: Teacher, data: ForecastData) -> bool:
+    def _may_be_stored(self, teacher: FrozenTeacher, data: ForecastData) -> bool:
         """Whether the teacher's signal is to be stored: asked for, within the size allowed, and there is room."""
         if self.settings.teacher_signal == "live":
             return False
@@ -176,81 +157,33 @@ class Distillation:
     def _signal_directory(self) -> Path:
         return Path(self.settings.signal_dir) if self.settings.signal_dir else self.folder.path / SIGNAL_FOLDER
 
-    def _control(self, name: str, data: ForecastData, config: TimeDistillConfig, overrides: dict) -> PreTrainedModel:
-        folder = self.folder.path / "controls" / name
-        args = self._arguments_for(folder, overrides)
+    def _linear_control(self, data: ForecastData, config: TimeDistillConfig) -> PreTrainedModel:
+        """One linear layer on squared error: by its own schedule, or as the student where steps are counted."""
+        linear = TimeDistillConfig(**data.shape, architecture="linear")
+        folder = self.folder.path / "controls" / "linear"
+        overrides = {"loss": "mse", "frequency_weight": 0.0, "horizon_weighting": "none"}
+        if self.args.max_steps <= 0:
+            overrides |= LINEAR_CONTROL
+        args = derive(self.args, ForecastTrainingArguments, folder, overrides)
 
         def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
             return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
-        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), make_trainer, args.seed)
+        return run_stage("linear", folder, lambda: TimeDistillForPrediction(linear), make_trainer, args.seed)
 
-    def _arguments_for(self, folder: Path, overrides: dict) -> ForecastTrainingArguments:
-        """The run's arguments for another model of it: same machine, seed and step limit, own training settings.
+    def _finish(self, data: ForecastData, models: dict[str, torch.nn.Module], results: dict) -> dict:
+        """Card, plot and, when all else is there, `results.json`."""
+        from .cards import student_card
+        from .plots import plot_window
 
-        Overrides that name a learning rate describe a whole training procedure, so the student's is not mixed in.
-        """
-        own = {field.name for field in dataclasses.fields(ForecastTrainingArguments) if field.init}
-        values = {name: getattr(self.args, name) for name in own}
-        if "learning_rate" in overrides:
-            for field in dataclasses.fields(ForecastTrainingArguments):
-                if field.name in _PROCEDURE:
-                    values[field.name] = field.default
-        return ForecastTrainingArguments(**(values | overrides | {"output_dir": str(folder)}))
-
-    def _results(self, data: ForecastData, teacher: Teacher, models: dict, record: dict, is_stored: bool) -> dict:
-        scores = {}
-        for name, model in models.items():
-            model.to(self.args.device)
-            windows = data.for_teacher(teacher.num_time_features) if name == "teacher" else data
-            scores[name] = score_model(model, windows, batch_size=self.args.eval_batch_size, label=name)
-        results = {
-            "models": scores,
-            "teacher": {
-                "family": teacher.family.model_type,
-                "source": self.settings.teacher,
-                "signal": "stored" if is_stored else "live",
-            },
-            "data": {
-                "name": data.series.name,
-                "note": data.series.note,
-                "fingerprint": data.series.fingerprint(),
-                "columns": list(data.series.columns),
-                "rows": dataclasses.asdict(data.split),
-                "windows": {part: len(getattr(data, part)) for part in ("train", "validation", "test")},
-                "season": data.series.season,
-                "freq": data.series.freq,
-            },
-            "settings": record,
-            "hardware": hardware(self.args.device),
-            "versions": versions(),
-        }
-        self._write_card_and_plot(data.for_teacher(teacher.num_time_features), models, results)
+        forecasters = {name: models[name] for name in ("student", "teacher")}
+        plot_window(self.folder.path / "forecast.png", data, forecasters, self.args.device)
+        student_card(results, self.args.output_dir).save(self.folder.path / "README.md")
         if not self.settings.signal_dir:
             shutil.rmtree(self._signal_directory, ignore_errors=True)
         write_json(self.folder.path / RESULTS, results)
+        self._student.clear()
         return results
-
-    def _write_card_and_plot(self, data: ForecastData, models: dict, results: dict) -> None:
-        from .cards import student_card
-        from .plots import plot_forecast
-
-        window = data.test[len(data.test) // 2]
-        inputs, _ = split_targets({name: value.unsqueeze(0).to(self.args.device) for name, value in window.items()})
-        with torch.no_grad():
-            forecasts = {name: models[name](**inputs).prediction_outputs[0].cpu() for name in ("student", "teacher")}
-        units = {name: data.processor.unstandardize(values).numpy() for name, values in forecasts.items()}
-        shown = min(data.processor.context_length, 2 * data.processor.prediction_length)
-        channel = data.num_input_channels - 1
-        plot_forecast(
-            self.folder.path / "forecast.png",
-            data.processor.unstandardize(window["past_values"]).numpy()[-shown:, channel],
-            data.processor.unstandardize(window["future_values"]).numpy()[:, channel],
-            {name: values[:, channel] for name, values in units.items()},
-            channel=data.series.columns[channel],
-            title=f"{data.series.name}, test window {len(data.test) // 2} of {len(data.test)}",
-        )
-        student_card(results, self.args.output_dir).save(self.folder.path / "README.md")
 
     def _record(self) -> dict:
         """All settings, for `results.json` and to tell whether a half-finished run is this one."""
@@ -261,18 +194,3 @@ class Distillation:
         for name in ("overwrite", "config"):
             record.pop(name)
         return record
-
-
-_PROCEDURE = (
-    "loss",
-    "learning_rate",
-    "weight_decay",
-    "max_grad_norm",
-    "lr_epoch_decay",
-    "lr_constant_epochs",
-    "lr_scheduler_type",
-    "warmup_steps",
-    "num_train_epochs",
-    "early_stopping_patience",
-    "per_device_train_batch_size",
-)

@@ -37,12 +37,13 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
 def load_teacher_for(name_or_path: str, data: "ForecastData") -> Teacher:
     """A trained teacher that fits these data: lengths, channels in their order, calendar features.
 
-    Warns where its own data were standardised otherwise, or are not known.
+    One that forecasts more steps than the data's horizon is cut to it. Warns where its own data were standardised
+    otherwise, or are not known.
 
     Raises:
         InputError: it cannot be loaded, or does not fit.
     """
-    teacher = load_teacher(name_or_path)
+    teacher = load_teacher(name_or_path).cut(data.processor.prediction_length)
     teacher.check_fits(**data.shape)
     teacher.check_time_features(data.for_teacher(teacher.num_time_features).num_time_features)
     try:
@@ -72,6 +73,11 @@ def check_fits(model: PreTrainedModel | Teacher, processor: TimeDistillProcessor
     """Raise an [`InputError`] where lengths or channels show that the processor is that of another model."""
     channels = len(processor.columns)
     if isinstance(model, Teacher):
+        if model.prediction_length != processor.prediction_length:
+            raise InputError(
+                f"the teacher ({model.name}) forecasts {model.prediction_length} steps, its processor "
+                f"{processor.prediction_length}: save the processor of its training beside it"
+            )
         model.check_fits(processor.context_length, processor.prediction_length, channels)
         return
     config = model.config

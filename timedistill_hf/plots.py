@@ -4,6 +4,10 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import torch
+from torch import nn
+
+from .data.windows import ForecastData, split_targets
 
 
 matplotlib.use("Agg")
@@ -17,6 +21,28 @@ STYLES = {
     "student": {"color": "#0072B2", "linewidth": 1.6, "linestyle": "-"},
     "teacher": {"color": "#D55E00", "linewidth": 1.3, "linestyle": "--"},
 }
+
+
+@torch.no_grad()
+def plot_window(
+    path: str | Path, data: ForecastData, models: dict[str, nn.Module], device: torch.device | str = "cpu"
+) -> None:
+    """What the models, by name, make of the last channel of the middle test window, in the data's units."""
+    number = len(data.test) // 2
+    window = data.test[number]
+    inputs, _ = split_targets({name: value.unsqueeze(0).to(device) for name, value in window.items()})
+    in_units = data.processor.unstandardize
+    forecasts = {name: in_units(model(**inputs).prediction_outputs[0].cpu()) for name, model in models.items()}
+    shown = min(data.processor.context_length, 2 * data.processor.prediction_length)
+    channel = data.num_input_channels - 1
+    plot_forecast(
+        path,
+        in_units(window["past_values"]).numpy()[-shown:, channel],
+        in_units(window["future_values"]).numpy()[:, channel],
+        {name: values.numpy()[:, channel] for name, values in forecasts.items()},
+        channel=data.series.columns[channel],
+        title=f"{data.series.name}, test window {number} of {len(data.test)}",
+    )
 
 
 def plot_forecast(

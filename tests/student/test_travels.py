@@ -10,6 +10,8 @@ import torch
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.student import modeling_timedistill
 
+from .models import combination
+
 
 LOAD = """
 import sys, torch
@@ -28,15 +30,26 @@ class Hide(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Hide())
 """
+STANDARD = {"collections", "copy", "dataclasses", "math", "typing"}
 
 
-@pytest.mark.parametrize("package", [True, False])
-def test_a_fresh_process_gives_identical_outputs(tmp_path, package):
-    model = TimeDistillForPrediction(
+def published_form() -> TimeDistillForPrediction:
+    return TimeDistillForPrediction(
         TimeDistillConfig(context_length=48, prediction_length=16, num_input_channels=3, hidden_size=8)
     ).eval()
+
+
+def all_forms() -> TimeDistillForPrediction:
+    members = [{"architecture": name} for name in ("two_branch", "mlp", "linear", "periodic", "cycle", "residual")]
+    return combination(members, [0.1, 0.2, 0.3, 0.4, -0.1, 0.1])
+
+
+@pytest.mark.parametrize("build", [published_form, all_forms])
+@pytest.mark.parametrize("package", [True, False])
+def test_a_fresh_process_gives_identical_outputs(tmp_path, package, build):
+    model = build()
     model.save_pretrained(tmp_path / "student")
-    x = torch.randn(4, 48, 3)
+    x = torch.randn(4, model.config.context_length, 3)
     torch.save(x, tmp_path / "x.pt")
     code = LOAD.format(before="import timedistill_hf" if package else HIDE, trust=not package, package=package)
     # isolated (-I): neither the working directory nor PYTHONPATH can lend the package
@@ -52,4 +65,4 @@ def test_the_folder_imports_only_torch_and_transformers():
         for line in path.read_text().splitlines():
             if line.startswith(("import ", "from ")):
                 root = line.split()[1].split(".")[0]
-                assert root in {"", "math", "dataclasses", "typing", "torch", "transformers", "huggingface_hub"}, line
+                assert root in {"", *STANDARD, "torch", "transformers", "huggingface_hub"}, line

@@ -128,8 +128,8 @@ def test_random_attention_and_unknown_inputs_are_refused(tmp_path):
     teacher = load_teacher(str(tmp_path))
     with pytest.raises(InputError, match=r"context_length=28 and a largest lag of 20.*of 48 steps.*look back 40"):
         teacher.check_fits(40, HORIZON, CHANNELS)
-    with pytest.raises(InputError, match=r"to forecast 16; .* to forecast 8"):
-        teacher.check_fits(CONTEXT, 8, CHANNELS)
+    with pytest.raises(InputError, match=r"to forecast 16; .* to forecast 24"):
+        teacher.check_fits(CONTEXT, 24, CHANNELS)
     with pytest.raises(InputError, match="trained on 3 channels, the data have 7"):
         teacher.check_fits(CONTEXT, HORIZON, 7)
     teacher.check_fits(CONTEXT + 10, HORIZON, CHANNELS)

@@ -254,5 +254,5 @@ def test_the_manifest_says_what_it_holds(data, teacher, tmp_path, caplog):
     stored = store_signal(teacher, data.train, tmp_path)
     manifest = json.loads((stored.folder / "manifest.json").read_text())
     assert manifest["layout"]["shapes"] == {"prediction_outputs": [HORIZON, CHANNELS], "feature": [CHANNELS, 8]}
-    assert manifest["layout"]["family"] == "itransformer"
+    assert manifest["layout"]["teacher"] == "itransformer"
     assert "177 windows, 0.00 GB in" in caplog.text

@@ -69,6 +69,9 @@ class DataSettings:
         )
 
 
+ARCHITECTURES = ("two_branch", "mlp", "patch_mixer", "linear", "periodic", "cycle", "residual", "combination")
+
+
 @dataclass
 class StudentSettings:
     """The student's form."""
@@ -76,12 +79,20 @@ class StudentSettings:
     architecture: str = field(
         default="two_branch",
         metadata={
-            "help": "Student: the paper's 'two_branch' MLP, 'mlp' or 'linear'.",
-            "choices": ["two_branch", "mlp", "linear"],
+            "help": "Student: the paper's 'two_branch' MLP, 'mlp', 'patch_mixer', 'linear', 'periodic', 'cycle', "
+            "'residual' (linear and a correction), or a 'combination' of members, chosen on validation.",
+            "choices": list(ARCHITECTURES),
         },
     )
-    hidden_size: int = field(default=512, metadata={"help": "Width of the student's hidden layer."})
-    moving_average: int = field(default=25, metadata={"help": "Odd kernel of the trend's moving average."})
+    members: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "With a combination: its forms, an architecture and what it changes, such as linear linear:mse "
+            "residual:last residual:revin:core=patch_mixer:hidden_size=64."
+        },
+    )
+    hidden_size: int = field(default=512, metadata={"help": "Width of the student's hidden layer, or of a patch."})
+    moving_average: int = field(default=25, metadata={"help": "Odd kernel of the moving average of 'two_branch'."})
     normalization: str = field(
         default="mean",
         metadata={"help": "What is taken out of each window.", "choices": ["none", "mean", "revin", "last"]},
@@ -94,23 +105,48 @@ class StudentSettings:
             "choices": ["batchnorm", "layernorm", "none"],
         },
     )
+    dropout: float = field(default=0.0, metadata={"help": "Share of hidden units that is dropped in training."})
+    core: str = field(
+        default="mlp",
+        metadata={"help": "What corrects the linear map of 'residual'.", "choices": ["mlp", "patch_mixer"]},
+    )
+    patch_length: int = field(default=48, metadata={"help": "Steps of one patch of a patch mixer."})
+    num_hidden_layers: int = field(default=2, metadata={"help": "Layers of a patch mixer."})
+    period: int | None = field(
+        default=None, metadata={"help": "Steps of one period of 'periodic' and 'cycle'; the data's season by default."}
+    )
 
-    def config(self, data, loss: str):
-        """The student's configuration for prepared data; `loss` is the one that fine-tuning will minimise."""
+    def __post_init__(self):
+        if self.members is not None and self.architecture != "combination":
+            raise InputError(f"--members go with --architecture combination, not with {self.architecture!r}")
+        if self.members is None and self.architecture == "combination":
+            raise InputError("--architecture combination needs --members, such as linear residual:last")
+
+    def config(self, data, supervision: dict):
+        """The student's configuration for prepared data; of a combination, that of its members where they say nothing.
+
+        `supervision` holds the loss that fine-tuning will minimise.
+        """
         from huggingface_hub.errors import StrictDataclassError
 
         from ..student import TimeDistillConfig
 
+        period = self.period if self.period is not None else min(data.series.season, data.processor.context_length)
         try:
             return TimeDistillConfig(
                 **data.shape,
-                architecture=self.architecture,
+                architecture="linear" if self.architecture == "combination" else self.architecture,
                 hidden_size=self.hidden_size,
                 moving_average=self.moving_average,
                 normalization=self.normalization,
                 revin_affine=self.revin_affine,
                 hidden_norm=self.hidden_norm,
-                loss=loss,
+                dropout=self.dropout,
+                core=self.core,
+                patch_length=min(self.patch_length, data.processor.context_length),
+                num_hidden_layers=self.num_hidden_layers,
+                period=period,
+                **supervision,
             )
         except StrictDataclassError as error:
             raise InputError(str(error).splitlines()[-1].strip().removeprefix("ValueError: ")) from error
@@ -123,16 +159,24 @@ CONTROLS = ("student_no_kd", "linear", "seasonal_naive")
 class DistillSettings:
     """The run: which teacher, which controls, where settings come from."""
 
-    teacher: str = field(
-        default="itransformer",
+    teacher: list[str] = field(
+        default_factory=lambda: ["itransformer"],
         metadata={
             "help": "A family to train here (itransformer, patchtst, modern_tcn, informer), or a trained one: "
-            "a folder or a Hub id."
+            "a folder or a Hub id. Several are taken together."
+        },
+    )
+    teacher_mix: str = field(
+        default="mean",
+        metadata={
+            "help": "How several teachers count: their 'mean', weighted by 'validation', or a 'gate' by window where "
+            "that is better on validation.",
+            "choices": ["mean", "validation", "gate"],
         },
     )
     teacher_config: str | None = field(
         default=None,
-        metadata={"help": "Configuration fields of a teacher trained here, as JSON: '{\"d_model\": 32}'."},
+        metadata={"help": "Configuration fields of the teacher trained here, as JSON: '{\"d_model\": 32}'."},
     )
     teacher_epochs: float | None = field(
         default=None, metadata={"help": "Epochs of a teacher trained here; its family's default if not given."}
@@ -153,6 +197,25 @@ class DistillSettings:
         },
     )
     signal_limit_gb: float = field(default=4.0, metadata={"help": "Disk space that a stored signal may take."})
+    teacher_weights: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "With a combination: alpha,beta pairs that each member is trained with, of which validation "
+            "decides; 0,0 is without teacher. Default: 0,0 and --alpha,--beta."
+        },
+    )
+    shrinkage: float = field(
+        default=0.1, metadata={"help": "With a combination: pull of the members' weights towards equal ones."}
+    )
+    max_parameters: int = field(
+        default=1_500_000, metadata={"help": "With a combination: parameters that the student may have."}
+    )
+    series_per_batch: int | None = field(
+        default=None,
+        metadata={
+            "help": "Windows times channels of a training batch of the student; sets per_device_train_batch_size."
+        },
+    )
     controls: list[str] = field(
         default_factory=lambda: list(CONTROLS),
         metadata={"help": "Controls beside the student: student_no_kd, linear, seasonal_naive; or none."},
@@ -169,6 +232,14 @@ class DistillSettings:
     def __post_init__(self):
         if not self.signal_limit_gb >= 0:
             raise InputError(f"signal_limit_gb={self.signal_limit_gb}: expected 0 or more gigabytes")
+        if not 0 <= self.shrinkage < float("inf"):
+            raise InputError(f"shrinkage={self.shrinkage}: expected a number from 0")
+        for name in ("max_parameters", "series_per_batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value}: expected 1 or more")
+        if len(set(self.teacher)) < len(self.teacher):
+            raise InputError(f"--teacher {' '.join(self.teacher)}: one is named twice")
         if self.controls == ["none"]:
             self.controls = []
         for name in self.controls:

@@ -4,7 +4,9 @@ import torch
 from torch.nn import functional as F
 
 
-def multi_scale_loss(student: torch.Tensor, teacher: torch.Tensor, num_scales: int = 3, dim: int = -1) -> torch.Tensor:
+def multi_scale_loss(
+    student: torch.Tensor, teacher: torch.Tensor, num_scales: int = 3, dim: int = -1, kind: str = "mse"
+) -> torch.Tensor:
     r"""Mean over m = 0..M of MSE(P_m student, P_m teacher), with P_m an m-fold average pooling by two along `dim`.
 
     L_scale of TimeDistill (arXiv 2502.15016, section 4.1). The paper writes a strided convolution, the published
@@ -13,8 +15,9 @@ def multi_scale_loss(student: torch.Tensor, teacher: torch.Tensor, num_scales: i
     Args:
         student: any shape; gradients flow into it.
         teacher: the same shape.
-        num_scales: M; 0 leaves the plain MSE.
+        num_scales: M; 0 leaves the plain error.
         dim: the axis of time (predictions) or of the hidden units (features).
+        kind: `"mse"`, or `"mae"` for mean absolute errors.
 
     Raises:
         ValueError: the shapes differ, or the axis is shorter than 2**M.
@@ -34,8 +37,9 @@ def multi_scale_loss(student: torch.Tensor, teacher: torch.Tensor, num_scales: i
     # pooling is linear: the pyramid of the difference is the difference of the pyramids, at half the work
     difference = (student.float() - teacher.float()).movedim(dim, -1)
     difference = difference.reshape(-1, 1, length)
-    loss = difference.square().mean()
+    size = torch.abs if kind == "mae" else torch.square
+    loss = size(difference).mean()
     for _ in range(num_scales):
         difference = F.avg_pool1d(difference, kernel_size=2)
-        loss = loss + difference.square().mean()
+        loss = loss + size(difference).mean()
     return loss / (num_scales + 1)

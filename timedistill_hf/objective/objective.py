@@ -4,9 +4,20 @@ from dataclasses import dataclass
 
 import torch
 
-from ..student.modeling_timedistill import forecast_loss
+from ..student.losses_timedistill import forecast_loss
 from .multi_period import KL_REDUCTIONS, multi_period_loss
 from .multi_scale import multi_scale_loss
+
+
+HORIZON_WEIGHTINGS = ("none", "early", "late")
+
+
+def check_supervision(frequency_weight: float, horizon_weighting: str) -> None:
+    """Raise a `ValueError` where the supervised loss is not one that [`forecast_loss`] knows."""
+    if not 0 <= frequency_weight <= 1:
+        raise ValueError(f"frequency_weight={frequency_weight}: expected a share from 0 to 1")
+    if horizon_weighting not in HORIZON_WEIGHTINGS:
+        raise ValueError(f"horizon_weighting={horizon_weighting!r}: expected one of {HORIZON_WEIGHTINGS}")
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,9 @@ class TimeDistillObjective:
         temperature: tau of the period distributions.
         kl_reduction: `"element"` (published implementation) or `"distribution"`.
         loss: supervised error against the truth, `"mse"` or `"mae"`.
+        frequency_weight: share of that error which is taken between the spectra, see [`forecast_loss`].
+        horizon_weighting: how it weighs the steps ahead, `"none"`, `"early"` or `"late"`.
+        teacher_loss: error against the teacher's forecast at every scale, `"mse"` (published) or `"mae"`.
     """
 
     alpha: float = 1.0
@@ -28,6 +42,9 @@ class TimeDistillObjective:
     temperature: float = 0.5
     kl_reduction: str = "element"
     loss: str = "mse"
+    frequency_weight: float = 0.0
+    horizon_weighting: str = "none"
+    teacher_loss: str = "mse"
 
     def __post_init__(self):
         for name in ("alpha", "beta"):
@@ -39,8 +56,10 @@ class TimeDistillObjective:
             raise ValueError(f"num_scales={self.num_scales}: expected 0 or more")
         if self.kl_reduction not in KL_REDUCTIONS:
             raise ValueError(f"kl_reduction={self.kl_reduction!r}: expected one of {KL_REDUCTIONS}")
-        if self.loss not in ("mse", "mae"):
-            raise ValueError(f"loss={self.loss!r}: expected 'mse' or 'mae'")
+        for name in ("loss", "teacher_loss"):
+            if getattr(self, name) not in ("mse", "mae"):
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected 'mse' or 'mae'")
+        check_supervision(self.frequency_weight, self.horizon_weighting)
 
     def __call__(
         self,
@@ -65,10 +84,13 @@ class TimeDistillObjective:
             The unweighted terms by name (`supervised`, `prediction_scale`, `prediction_period`, `feature_scale`,
             `feature_period`, as far as computed) and their weighted sum, `loss`.
         """
-        terms = {"supervised": forecast_loss(prediction, target, observed, self.loss)}
+        supervised = forecast_loss(
+            prediction, target, observed, self.loss, self.frequency_weight, self.horizon_weighting
+        )
+        terms = {"supervised": supervised}
         total = terms["supervised"]
         if self.alpha and teacher_prediction is not None:
-            pair = self._pair("prediction", prediction, teacher_prediction, dim=1)
+            pair = self._pair("prediction", prediction, teacher_prediction, dim=1, kind=self.teacher_loss)
             terms |= pair
             total = total + self.alpha * sum(pair.values())
         if self.beta and feature is not None and teacher_feature is not None:
@@ -77,8 +99,10 @@ class TimeDistillObjective:
             total = total + self.beta * sum(pair.values())
         return terms | {"loss": total}
 
-    def _pair(self, name: str, student: torch.Tensor, teacher: torch.Tensor, dim: int) -> dict[str, torch.Tensor]:
+    def _pair(
+        self, name: str, student: torch.Tensor, teacher: torch.Tensor, dim: int, kind: str = "mse"
+    ) -> dict[str, torch.Tensor]:
         return {
-            f"{name}_scale": multi_scale_loss(student, teacher, self.num_scales, dim),
+            f"{name}_scale": multi_scale_loss(student, teacher, self.num_scales, dim, kind),
             f"{name}_period": multi_period_loss(student, teacher, self.temperature, self.kl_reduction, dim),
         }

@@ -1,4 +1,4 @@
-"""What maps a centred window to its forecast: the two-branch MLP of the paper, the plain MLP, one linear layer.
+"""What maps a centred window to its forecast: the paper's two-branch MLP, and the forms beside it.
 
 Every backbone takes `[B, C, L]` and returns the forecast `[B, C, S]` and the feature `[B, C, D]` (`None` where there
 is no hidden layer). The weights are shared by all channels.
@@ -7,6 +7,9 @@ is no hidden layer). The weights are shared by all channels.
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from .linear_timedistill import CycleBackbone, LinearBackbone, PeriodicBackbone, ZeroLinear
+from .patch_mixer_timedistill import PatchMixer
 
 
 def moving_average(values: torch.Tensor, kernel_size: int) -> torch.Tensor:
@@ -17,9 +20,12 @@ def moving_average(values: torch.Tensor, kernel_size: int) -> torch.Tensor:
 
 
 class MLPBranch(nn.Module):
-    """Linear L -> D, normalisation, ReLU, linear D -> S; the feature is the first layer's output (steps 3 to 5)."""
+    """Linear L -> D, normalisation, ReLU, linear D -> S; the feature is the first layer's output (steps 3 to 5).
 
-    def __init__(self, config):
+    Dropout, which the paper has none of, acts on the hidden layer. `decoder_class` is the output layer's.
+    """
+
+    def __init__(self, config, decoder_class: type[nn.Linear] = nn.Linear):
         super().__init__()
         self.encoder = nn.Linear(config.context_length, config.hidden_size)
         if config.hidden_norm == "batchnorm":
@@ -28,11 +34,12 @@ class MLPBranch(nn.Module):
             self.norm = nn.LayerNorm(config.hidden_size)
         else:
             self.norm = nn.Identity()
-        self.decoder = nn.Linear(config.hidden_size, config.prediction_length)
+        self.dropout = nn.Dropout(config.dropout)
+        self.decoder = decoder_class(config.hidden_size, config.prediction_length)
 
     def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         feature = self.encoder(values)
-        return self.decoder(F.relu(self.norm(feature))), feature
+        return self.decoder(self.dropout(F.relu(self.norm(feature)))), feature
 
 
 class TwoBranchBackbone(nn.Module):
@@ -51,19 +58,28 @@ class TwoBranchBackbone(nn.Module):
         return seasonal_forecast + trend_forecast, seasonal_feature + trend_feature
 
 
-class ZeroLinear(nn.Linear):
-    """A linear map that starts at zero: random weights on directions in which windows hardly vary stay for good."""
+CORES = {"mlp": MLPBranch, "patch_mixer": PatchMixer}
 
 
-class LinearBackbone(nn.Module):
-    """One linear map L -> S, the control that every claim must pass; untrained it forecasts the window's mean."""
+class ResidualBackbone(nn.Module):
+    """One linear map L -> S plus a core that corrects it; both start at zero, so untrained it forecasts the level."""
 
     def __init__(self, config):
         super().__init__()
         self.projection = ZeroLinear(config.context_length, config.prediction_length)
+        self.core = CORES[config.core](config, decoder_class=ZeroLinear)
 
-    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return self.projection(values), None
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        correction, feature = self.core(values)
+        return self.projection(values) + correction, feature
 
 
-BACKBONES = {"two_branch": TwoBranchBackbone, "mlp": MLPBranch, "linear": LinearBackbone}
+BACKBONES = {
+    "two_branch": TwoBranchBackbone,
+    "mlp": MLPBranch,
+    "patch_mixer": PatchMixer,
+    "linear": LinearBackbone,
+    "periodic": PeriodicBackbone,
+    "cycle": CycleBackbone,
+    "residual": ResidualBackbone,
+}

@@ -9,9 +9,13 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .backbones_timedistill import BACKBONES, ZeroLinear
+from .backbones_timedistill import BACKBONES
+from .combination_timedistill import CombinationBackbone
 from .configuration_timedistill import TimeDistillConfig
-from .normalization_timedistill import WindowNormalization, fill_missing
+from .linear_timedistill import CycleBackbone, MeanLinear, SmoothingConv, ZeroLinear
+from .losses_timedistill import forecast_loss
+from .normalization_timedistill import WindowNormalization, fill_missing, forecast_window
+from .patch_mixer_timedistill import PatchMixer
 
 
 @dataclass
@@ -21,10 +25,10 @@ class TimeDistillOutput(ModelOutput):
     Args:
         loss: scalar, where `future_values` were given.
         prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
-        loc: `[B, 1, C]`, what was subtracted from each window.
+        loc: `[B, 1, C]`, what was subtracted from each window (0 for a combination: each member has its own).
         scale: `[B, 1, C]`, what each window was divided by (1 except with RevIN).
         feature: `[B, C, D]`, the hidden layer before normalisation and activation, which distillation matches to the
-            teacher's (`None` for the linear student).
+            teacher's; those of a combination's members side by side; `None` where there is no hidden layer.
     """
 
     loss: torch.Tensor | None = None
@@ -34,31 +38,13 @@ class TimeDistillOutput(ModelOutput):
     feature: torch.Tensor | None = None
 
 
-def forecast_loss(
-    prediction: torch.Tensor, target: torch.Tensor, observed: torch.Tensor | None = None, kind: str = "mse"
-) -> torch.Tensor:
-    """Mean squared (`kind="mse"`) or absolute (`"mae"`) error over the observed entries, in float32.
-
-    Args:
-        prediction: `[B, S, C]`.
-        target: `[B, S, C]`; entries that are not observed may hold anything.
-        observed: `[B, S, C]`, true or 1 where the target was observed; all of it where `None`.
-    """
-    error = prediction.float() - target.float()
-    error = error.abs() if kind == "mae" else error.square()
-    if observed is None:
-        return error.mean()
-    observed = observed.bool()
-    return torch.where(observed, error, torch.zeros_like(error)).sum() / observed.sum().clamp(min=1)
-
-
 class TimeDistillPreTrainedModel(PreTrainedModel):
     config_class = TimeDistillConfig
     base_model_prefix = "model"
     main_input_name = "past_values"
     input_modalities = ("time",)
     accepts_loss_kwargs = False
-    _no_split_modules = ["MLPBranch"]
+    _no_split_modules = ["MLPBranch", "PatchMixer"]
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -66,6 +52,16 @@ class TimeDistillPreTrainedModel(PreTrainedModel):
         if isinstance(module, ZeroLinear):
             init.zeros_(module.weight)
             init.zeros_(module.bias)
+        elif isinstance(module, MeanLinear):
+            init.constant_(module.weight, 1 / module.in_features)
+        elif isinstance(module, SmoothingConv):
+            init.uniform_(module.weight, -0.02, 0.02)
+        elif isinstance(module, PatchMixer):
+            init.zeros_(module.position)
+        elif isinstance(module, CycleBackbone):
+            init.zeros_(module.logits)
+        elif isinstance(module, CombinationBackbone):
+            init.constant_(module.weights, 1 / len(module.members))
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             init.uniform_(module.weight, -bound, bound)
@@ -91,7 +87,10 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
     def __init__(self, config: TimeDistillConfig):
         super().__init__(config)
         self.normalization = WindowNormalization(config)
-        self.backbone = BACKBONES[config.architecture](config)
+        if config.architecture == "combination":
+            self.backbone = CombinationBackbone(config)
+        else:
+            self.backbone = BACKBONES[config.architecture](config)
         self.post_init()
 
     @can_return_tuple
@@ -116,15 +115,20 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
         self._check_shape(past_values)
         if past_observed_mask is not None:
             past_values = fill_missing(past_values, past_observed_mask)
-        loc, scale = self.normalization.statistics(past_values)
-        centred = self.normalization.normalize(past_values, loc, scale)
-        forecast, feature = self.backbone(centred.transpose(1, 2).to(self.dtype))
-        forecast = forecast.transpose(1, 2).to(past_values.dtype)
-        forecast = self.normalization.denormalize(forecast, loc, scale)
+        # the members of a combination normalise before they cast, as a student of its own does
+        dtype = past_values.dtype if self.config.architecture == "combination" else self.dtype
+        forecast, feature, loc, scale = forecast_window(past_values, self.normalization, self.backbone, dtype)
 
         loss = None
         if future_values is not None:
-            loss = forecast_loss(forecast, future_values, future_observed_mask, self.config.loss)
+            loss = forecast_loss(
+                forecast,
+                future_values,
+                future_observed_mask,
+                kind=self.config.loss,
+                frequency_weight=self.config.frequency_weight,
+                horizon_weighting=self.config.horizon_weighting,
+            )
         return TimeDistillOutput(loss=loss, prediction_outputs=forecast, loc=loc, scale=scale, feature=feature)
 
     def _check_shape(self, past_values: torch.Tensor) -> None:
@@ -141,4 +145,4 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
             )
 
 
-__all__ = ["TimeDistillForPrediction", "TimeDistillOutput", "TimeDistillPreTrainedModel"]
+__all__ = ["TimeDistillForPrediction", "TimeDistillOutput", "TimeDistillPreTrainedModel", "forecast_loss"]

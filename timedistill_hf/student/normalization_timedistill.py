@@ -39,8 +39,9 @@ class WindowNormalization(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.kind = config.normalization
-        self.affine = config.normalization == "revin" and config.revin_affine
+        # the members of a combination take out what they want themselves
+        self.kind = "none" if config.architecture == "combination" else config.normalization
+        self.affine = self.kind == "revin" and config.revin_affine
         if self.affine:
             self.weight = nn.Parameter(torch.ones(config.num_input_channels))
             self.bias = nn.Parameter(torch.zeros(config.num_input_channels))
@@ -75,3 +76,21 @@ class WindowNormalization(nn.Module):
         if self.kind == "revin":
             values = values * scale
         return values + loc
+
+
+def forecast_window(
+    past_values: torch.Tensor, normalization: WindowNormalization, backbone: nn.Module, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """Normalise, run the backbone in `dtype`, and undo the normalisation, both in the precision of the window.
+
+    Args:
+        past_values: `[B, L, C]`.
+
+    Returns:
+        The forecast `[B, S, C]`, the feature `[B, C, D]` or `None`, level and scale `[B, 1, C]`.
+    """
+    loc, scale = normalization.statistics(past_values)
+    centred = normalization.normalize(past_values, loc, scale)
+    forecast, feature = backbone(centred.transpose(1, 2).to(dtype))
+    forecast = forecast.transpose(1, 2).to(past_values.dtype)
+    return normalization.denormalize(forecast, loc, scale), feature, loc, scale

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import InputError, did_you_mean
-from .signal import Teacher, TeacherFamily, TeacherSignal
+from .signal import FrozenTeacher, Teacher, TeacherFamily, TeacherSignal
 
 
 logger = logging.getLogger(__name__)
@@ -137,6 +137,7 @@ def teacher_family_name(name_or_path: str) -> str | None:
 
 __all__ = [
     "FAMILIES",
+    "FrozenTeacher",
     "Teacher",
     "TeacherFamily",
     "TeacherSignal",

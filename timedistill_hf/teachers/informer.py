@@ -78,13 +78,30 @@ class InformerFamily(TeacherFamily):
         model: InformerForMeanPrediction,
         past_values: torch.Tensor,
         past_observed_mask: torch.Tensor | None = None,
+        past_time_features: torch.Tensor | None = None,
+        future_time_features: torch.Tensor | None = None,
         **inputs,
     ) -> TeacherSignal:
-        output = model(past_values=past_values, past_observed_mask=past_observed_mask, **inputs)
+        """The forecast of all of the model's steps; those after the calendar that is given are meaningless.
+
+        The decoder is causal, so that they do not reach the others. The feature leaves them out.
+        """
+        known = horizon = model.config.prediction_length
+        if future_time_features is not None:
+            known = future_time_features.shape[1]
+            unknown = future_time_features[:, -1:].expand(-1, horizon - known, -1)
+            future_time_features = torch.cat([future_time_features, unknown], dim=1)
+        output = model(
+            past_values=past_values,
+            past_observed_mask=past_observed_mask,
+            past_time_features=past_time_features,
+            future_time_features=future_time_features,
+        )
         weight = _mean_weights(model)
         if weight is None:
             return TeacherSignal(output.prediction_outputs)
-        return TeacherSignal(output.prediction_outputs, output.last_hidden_state.mean(dim=1).unsqueeze(1) * weight)
+        hidden = output.last_hidden_state[:, :known].mean(dim=1)
+        return TeacherSignal(output.prediction_outputs, hidden.unsqueeze(1) * weight)
 
     def channels(self, config: InformerConfig) -> int | None:
         return config.input_size
@@ -98,7 +115,7 @@ class InformerFamily(TeacherFamily):
     def check_lengths(self, config: InformerConfig, context_length: int, prediction_length: int) -> None:
         check_usable(config)
         context, lag = config.context_length, max(config.lags_sequence)
-        if context + lag > context_length or config.prediction_length != prediction_length:
+        if context + lag > context_length or config.prediction_length < prediction_length:
             raise InputError(
                 f"the teacher (informer) reads context_length={context} and a largest lag of {lag}, so a look-back of "
                 f"{context + lag} steps, to forecast {config.prediction_length}; the student and its data look back "

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from ..data.windows import split_targets
 from ..evaluation.controls import SeasonalNaive
 from ..evaluation.errors_per_window import mean_errors, window_errors
-from .signal import Teacher
+from .signal import FrozenTeacher
 from .store import split_signal
 
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def teacher_against_naive(
-    teacher: Teacher | None, windows: Dataset, season: int, *, limit: int = 256, batch_size: int = 32
+    teacher: FrozenTeacher | None, windows: Dataset, season: int, *, limit: int = 256, batch_size: int = 32
 ) -> tuple[float, float]:
     """MSE of the teacher and of the seasonal naive forecast on at most `limit` windows, evenly spread.
 
@@ -39,7 +39,7 @@ def teacher_against_naive(
     return tuple(mean_errors(torch.cat(parts))["mse"] for parts in sums.values())
 
 
-def warn_if_worse_than_naive(teacher: Teacher | None, windows: Dataset, season: int) -> None:
+def warn_if_worse_than_naive(teacher: FrozenTeacher | None, windows: Dataset, season: int) -> None:
     """Log a warning where the teacher's error on these windows is above the seasonal naive one's."""
     teacher_mse, naive_mse = teacher_against_naive(teacher, windows, season)
     if not teacher_mse <= naive_mse:

@@ -1,5 +1,8 @@
 """The seam between teachers and training: whatever teaches gives a signal for a batch of windows."""
 
+import hashlib
+import json
+import logging
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -9,6 +12,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..errors import InputError
 
+
+logger = logging.getLogger(__name__)
 
 # how the authors of TimeDistill train their teachers; a family adds epochs and patience
 PUBLISHED_TRAINING = {
@@ -20,6 +25,9 @@ PUBLISHED_TRAINING = {
     "per_device_train_batch_size": 32,
     "max_grad_norm": 0.0,
 }
+
+# set by the Trainer, or when a configuration is saved or loaded
+_NO_PART_OF_THE_MODEL = ("transformers_version", "_name_or_path", "architectures", "dtype", "auto_map", "use_cache")
 
 
 class TeacherSignal(NamedTuple):
@@ -82,21 +90,80 @@ class TeacherFamily(ABC):
         return ""
 
     def check_lengths(self, config: PreTrainedConfig, context_length: int, prediction_length: int) -> None:
-        """Raise an [`InputError`] where the model reads or forecasts another number of steps."""
-        for name, task in (("context_length", context_length), ("prediction_length", prediction_length)):
-            teacher = getattr(config, name)
-            if teacher != task:
+        """Raise an [`InputError`] where the model reads another number of steps, or forecasts fewer."""
+        for name, task, fits in (
+            ("context_length", context_length, config.context_length == context_length),
+            ("prediction_length", prediction_length, config.prediction_length >= prediction_length),
+        ):
+            if not fits:
+                teacher = getattr(config, name)
                 raise InputError(
                     f"the teacher ({self.model_type}) has {name}={teacher}, the student and its data {task}: "
                     f"pass --{name} {teacher}, or train a teacher with {name}={task}"
                 )
 
 
-class Teacher(nn.Module):
-    """A frozen forecaster: evaluation mode, no gradients, a [`TeacherSignal`] for every batch."""
+class FrozenTeacher(nn.Module, ABC):
+    """What training, store and scoring ask of a teacher, be it one model or several: it only ever forecasts.
 
-    def __init__(self, model: PreTrainedModel, family: TeacherFamily):
+    Attributes:
+        name: what results call it.
+        prediction_length: S, the steps that it forecasts.
+        num_time_features: how many calendar features it needs beside the values.
+    """
+
+    name: str
+    prediction_length: int
+    num_time_features: int
+
+    def train(self, mode: bool = True) -> "FrozenTeacher":
+        """Stays in evaluation mode: batch statistics and dropout belong to the teacher's own training."""
+        return super().train(False)
+
+    @abstractmethod
+    def forward(
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+    ) -> TeacherSignal:
+        """The signal for `past_values` `[B, L, C]`, without gradients.
+
+        Args:
+            past_observed_mask: `[B, L, C]`, 1 where observed.
+            time_features: `past_time_features` `[B, L, F]` and `future_time_features` `[B, S, F]`; not handed to a
+                model that needs none.
+        """
+
+    @abstractmethod
+    def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
+        """Raise an [`InputError`] that names both sides where teacher and task do not fit."""
+
+    @abstractmethod
+    def check_time_features(self, offered: int) -> None:
+        """Raise an [`InputError`] where the windows do not offer the calendar features that it needs."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of all that its signal depends on beside the windows."""
+
+
+class Teacher(FrozenTeacher):
+    """One trained model as a teacher: frozen, in evaluation mode, a [`TeacherSignal`] for every batch.
+
+    Args:
+        model: forecasts its configuration's `prediction_length` steps.
+        family: how the model is read.
+        prediction_length: the first so many of these steps are the signal; all of them where `None`. The feature is
+            the model's own in either case.
+    """
+
+    def __init__(self, model: PreTrainedModel, family: TeacherFamily, prediction_length: int | None = None):
         super().__init__()
+        longest = model.config.prediction_length
+        self.prediction_length = longest if prediction_length is None else prediction_length
+        if not 1 <= self.prediction_length <= longest:
+            raise InputError(
+                f"prediction_length={prediction_length}: the teacher ({family.model_type}) forecasts {longest} steps, "
+                f"expected 1 to {longest}"
+            )
         self.model = model.requires_grad_(False)
         self.family = family
         self.eval()
@@ -105,36 +172,72 @@ class Teacher(nn.Module):
     def config(self) -> PreTrainedConfig:
         return self.model.config
 
-    def train(self, mode: bool = True) -> "Teacher":
-        """Stays in evaluation mode: batch statistics and dropout belong to the teacher's own training."""
-        return super().train(False)
-
-    @torch.no_grad()
-    def forward(
-        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **kwargs
-    ) -> TeacherSignal:
-        """The signal for `past_values` `[B, L, C]` (and its mask, 1 where observed; and calendar features)."""
-        return self.family.signal(self.model, past_values, past_observed_mask, **kwargs)
+    @property
+    def name(self) -> str:
+        return self.family.model_type
 
     @property
     def num_time_features(self) -> int:
-        """How many calendar features it needs beside the values."""
         return self.family.time_features(self.config)
 
+    def cut(self, prediction_length: int) -> "Teacher":
+        """The same model as a teacher of no more than its first `prediction_length` steps.
+
+        One that forecasts fewer gives all it has, which `check_fits` then refuses.
+        """
+        prediction_length = min(prediction_length, self.config.prediction_length)
+        if prediction_length == self.prediction_length:
+            return self
+        logger.info(
+            "Teacher %s forecasts %d steps: it is cut to the first %d",
+            self.name,
+            self.config.prediction_length,
+            prediction_length,
+        )
+        return Teacher(self.model, self.family, prediction_length)
+
+    @torch.no_grad()
+    def forward(
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+    ) -> TeacherSignal:
+        inputs = time_features if self.num_time_features else {}
+        signal = self.family.signal(self.model, past_values, past_observed_mask, **inputs)
+        return signal._replace(prediction_outputs=signal.prediction_outputs[:, : self.prediction_length])
+
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
-        """Raise an [`InputError`] that names both sides where teacher and task do not fit."""
         self.family.check_lengths(self.config, context_length, prediction_length)
+        if self.prediction_length != prediction_length:
+            raise InputError(
+                f"the teacher ({self.name}) forecasts {self.prediction_length} steps, the student and its data "
+                f"{prediction_length}: take the steps asked for with teacher.cut({prediction_length})"
+            )
         bound_to = self.family.channels(self.config)
         if bound_to is not None and bound_to != num_input_channels:
             raise InputError(
-                f"the teacher ({self.family.model_type}) was trained on {bound_to} channels, the data have "
+                f"the teacher ({self.name}) was trained on {bound_to} channels, the data have "
                 f"{num_input_channels}: train a teacher on these data, or choose the columns that it knows"
             )
 
     def check_time_features(self, offered: int) -> None:
-        """Raise an [`InputError`] where the windows do not offer the calendar features that it needs."""
         if self.num_time_features not in (0, offered):
             raise InputError(
-                f"the teacher ({self.family.model_type}) needs {self.num_time_features} calendar features, the data "
+                f"the teacher ({self.name}) needs {self.num_time_features} calendar features, the data "
                 f"offer {offered}: give a time column (--timestamp_column), or train the teacher on these data"
             )
+
+    def fingerprint(self) -> str:
+        """A hash of family, configuration, weights and the steps asked for."""
+        config = self.config.to_dict()
+        for name in _NO_PART_OF_THE_MODEL:
+            config.pop(name, None)
+        settings = json.dumps(config, sort_keys=True, default=str)
+        return fingerprint_of((self.name, self.prediction_length, settings), self.model.state_dict())
+
+
+def fingerprint_of(settings: tuple, tensors: dict[str, torch.Tensor]) -> str:
+    """A hash of settings (by their `repr`) and of the tensors' names, shapes, types and bytes, in any order."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(repr((name, tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

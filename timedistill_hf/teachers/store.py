@@ -26,18 +26,16 @@ from tqdm.auto import tqdm
 from ..data.windows import WindowDataset, split_targets
 from ..errors import InputError
 from ..files import staged_file, write_json
-from .signal import Teacher, TeacherSignal
+from .signal import FrozenTeacher, TeacherSignal
 
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 COLUMN_PREFIX = "teacher_"
-_FORMAT = 1
+_FORMAT = 2
 _SHARD_BYTES = 64 * 2**20
 _LEFTOVER_SECONDS = 3600
-# set by the Trainer, or when a configuration is saved or loaded
-_NO_PART_OF_THE_MODEL = ("transformers_version", "_name_or_path", "architectures", "dtype", "auto_map", "use_cache")
 
 
 def split_signal(inputs: dict) -> tuple[dict, TeacherSignal | None]:
@@ -54,15 +52,15 @@ class StoreLayout:
     """What a store holds and how it is cut into shards.
 
     Args:
-        fingerprint: of teacher weights and configuration, windows and format: another one is another store.
-        family: the teacher's `model_type`.
+        fingerprint: of teacher, windows and format: another one is another store.
+        teacher: its name.
         num_windows: N.
         shapes: `prediction_outputs` `[S, C]` and, where there is one, `feature` `[C, d]`.
         windows_per_shard: windows in every shard but the last.
     """
 
     fingerprint: str
-    family: str
+    teacher: str
     num_windows: int
     shapes: dict[str, list[int]]
     windows_per_shard: int
@@ -83,7 +81,7 @@ class StoreLayout:
         return range(first, min(first + self.windows_per_shard, self.num_windows))
 
 
-def signal_shapes(teacher: Teacher, windows: WindowDataset) -> dict[str, list[int]]:
+def signal_shapes(teacher: FrozenTeacher, windows: WindowDataset) -> dict[str, list[int]]:
     """The shapes of the teacher's signal for a window; one is run to see them."""
     inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[0].items()})
     device = next(teacher.parameters()).device
@@ -91,23 +89,23 @@ def signal_shapes(teacher: Teacher, windows: WindowDataset) -> dict[str, list[in
     return {name: list(tensor.shape[1:]) for name, tensor in signal._asdict().items() if tensor is not None}
 
 
-def stored_bytes(teacher: Teacher, windows: WindowDataset) -> int:
+def stored_bytes(teacher: FrozenTeacher, windows: WindowDataset) -> int:
     """Bytes that a store of the teacher's signal would take; nothing is written."""
     return len(windows) * _window_bytes(signal_shapes(teacher, windows))
 
 
-def has_room(teacher: Teacher, windows: WindowDataset, directory: str | Path) -> bool:
+def has_room(teacher: FrozenTeacher, windows: WindowDataset, directory: str | Path) -> bool:
     """Whether the disk has room for what of the store is not there yet."""
     layout = _plan(teacher, windows)
     folder = Path(directory) / layout.fingerprint
     return _bytes_to_write(folder, layout) <= free_bytes(folder)
 
 
-def _plan(teacher: Teacher, windows: WindowDataset) -> StoreLayout:
+def _plan(teacher: FrozenTeacher, windows: WindowDataset) -> StoreLayout:
     shapes = signal_shapes(teacher, windows)
     return StoreLayout(
         fingerprint=_fingerprint(teacher, windows),
-        family=teacher.family.model_type,
+        teacher=teacher.name,
         num_windows=len(windows),
         shapes=shapes,
         windows_per_shard=max(1, min(len(windows), _SHARD_BYTES // _window_bytes(shapes))),
@@ -115,7 +113,7 @@ def _plan(teacher: Teacher, windows: WindowDataset) -> StoreLayout:
 
 
 def store_signal(
-    teacher: Teacher, windows: WindowDataset, directory: str | Path, *, batch_size: int = 64
+    teacher: FrozenTeacher, windows: WindowDataset, directory: str | Path, *, batch_size: int = 64
 ) -> "StoredSignalDataset":
     """Run the teacher over all windows, as far as that was not done before, and give the windows with its signal.
 
@@ -174,18 +172,9 @@ def _window_bytes(shapes: dict[str, list[int]]) -> int:
     return 4 * sum(math.prod(shape) for shape in shapes.values())
 
 
-def _fingerprint(teacher: Teacher, windows: WindowDataset) -> str:
-    config = teacher.config.to_dict()
-    for name in _NO_PART_OF_THE_MODEL:
-        config.pop(name, None)
-    digest = hashlib.sha256(
-        repr((_FORMAT, teacher.family.model_type, json.dumps(config, sort_keys=True, default=str))).encode()
-    )
-    for name, tensor in sorted(teacher.model.state_dict().items()):
-        digest.update(repr((name, tuple(tensor.shape), tensor.dtype)).encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    digest.update(windows.fingerprint().encode())
-    return digest.hexdigest()[:32]
+def _fingerprint(teacher: FrozenTeacher, windows: WindowDataset) -> str:
+    parts = (_FORMAT, teacher.fingerprint(), windows.fingerprint())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def _shard_path(folder: Path, shard: int, layout: StoreLayout) -> Path:
@@ -245,7 +234,7 @@ def _check_room(folder: Path, layout: StoreLayout) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _fill(teacher: Teacher, windows: WindowDataset, folder: Path, layout: StoreLayout, batch_size: int) -> None:
+def _fill(teacher: FrozenTeacher, windows: WindowDataset, folder: Path, layout: StoreLayout, batch_size: int) -> None:
     state = PartialState()
     logger.info("Teacher signal: %s windows, %.2f GB in %s", f"{layout.num_windows:,}", layout.num_bytes / 1e9, folder)
     if state.is_main_process:
@@ -280,7 +269,7 @@ def _is_complete(folder: Path, shard: int, layout: StoreLayout) -> bool:
 
 
 def _fill_shard(
-    teacher: Teacher, windows: WindowDataset, folder: Path, shard: int, layout: StoreLayout, batch_size: int
+    teacher: FrozenTeacher, windows: WindowDataset, folder: Path, shard: int, layout: StoreLayout, batch_size: int
 ) -> None:
     signals = list(_signals(teacher, windows, layout.shard_rows(shard), batch_size))
     tensors = {
@@ -291,7 +280,7 @@ def _fill_shard(
         save_file(tensors, stage)
 
 
-def _signals(teacher: Teacher, windows: WindowDataset, rows: range, batch_size: int) -> Iterator[TeacherSignal]:
+def _signals(teacher: FrozenTeacher, windows: WindowDataset, rows: range, batch_size: int) -> Iterator[TeacherSignal]:
     device = next(teacher.parameters()).device
     for batch in DataLoader(Subset(windows, rows), batch_size=batch_size):
         inputs, _ = split_targets(batch)

@@ -7,7 +7,7 @@ import torch
 from transformers import TrainingArguments
 
 from ..errors import InputError
-from ..objective.objective import TimeDistillObjective
+from ..objective.objective import HORIZON_WEIGHTINGS, TimeDistillObjective, check_supervision
 
 
 _AT_LEAST_ONE = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
@@ -23,6 +23,17 @@ class ForecastTrainingArguments(TrainingArguments):
     loss: str = field(
         default="mse",
         metadata={"help": "Supervised error that is minimised: 'mse' or 'mae'.", "choices": ["mse", "mae"]},
+    )
+    frequency_weight: float = field(
+        default=0.0,
+        metadata={"help": "Share of the supervised error that is taken between the spectra, from 0 to 1 (FreDF)."},
+    )
+    horizon_weighting: str = field(
+        default="none",
+        metadata={
+            "help": "How the supervised error weighs the steps ahead: alike, the 'early' ones more, or the 'late'.",
+            "choices": list(HORIZON_WEIGHTINGS),
+        },
     )
     early_stopping_patience: int = field(
         default=5,
@@ -67,6 +78,10 @@ class ForecastTrainingArguments(TrainingArguments):
     def __post_init__(self):
         if self.loss not in ("mse", "mae"):
             raise InputError(f"loss={self.loss!r}: expected 'mse' or 'mae'")
+        try:
+            check_supervision(self.frequency_weight, self.horizon_weighting)
+        except ValueError as error:
+            raise InputError(str(error)) from error
         if self.early_stopping_patience < 0:
             raise InputError(f"early_stopping_patience={self.early_stopping_patience}: expected 0 (off) or more")
         if self.lr_epoch_decay is not None and not 0 < self.lr_epoch_decay <= 1:
@@ -88,6 +103,15 @@ class ForecastTrainingArguments(TrainingArguments):
                 f"{launched} processes were launched but training sees {self.world_size}: they would train apart; "
                 "on a CPU pass --use_cpu and launch with torchrun or accelerate launch --multi_gpu"
             )
+
+    @property
+    def supervision(self) -> dict:
+        """The supervised loss, as a student's configuration and `forecast_loss` name its parts."""
+        return {
+            "loss": self.loss,
+            "frequency_weight": self.frequency_weight,
+            "horizon_weighting": self.horizon_weighting,
+        }
 
     def identity(self) -> dict:
         """What a resumed run must have in common with the one that began: all arguments, and how it was launched."""
@@ -157,6 +181,14 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
         },
     )
 
+    teacher_loss: str = field(
+        default="mse",
+        metadata={
+            "help": "Error against the teacher's forecast at every scale: 'mse' (published) or 'mae'.",
+            "choices": ["mse", "mae"],
+        },
+    )
+
     def __post_init__(self):
         try:
             self.objective()
@@ -173,6 +205,9 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
             temperature=self.temperature,
             kl_reduction=self.kl_reduction,
             loss=self.loss,
+            frequency_weight=self.frequency_weight,
+            horizon_weighting=self.horizon_weighting,
+            teacher_loss=self.teacher_loss,
         )
 
     def check_lengths(self, prediction_length: int, hidden_size: int | None) -> None:

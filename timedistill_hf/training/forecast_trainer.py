@@ -55,13 +55,18 @@ class ForecastTrainer(Trainer):
             self._on_termination.restore()
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """Mean error over the batch's observed entries (`args.loss`)."""
+        """The supervised error over the batch's observed entries (`args.loss` and its weightings)."""
         inputs, targets = split_targets(inputs)
         if self._teacher_forcing and model.training:
             inputs["future_values"] = targets["future_values"]
         outputs = model(**inputs)
         loss = forecast_loss(
-            outputs.prediction_outputs, targets["future_values"], targets.get("future_observed_mask"), self.args.loss
+            outputs.prediction_outputs,
+            targets["future_values"],
+            targets.get("future_observed_mask"),
+            self.args.loss,
+            self.args.frequency_weight,
+            self.args.horizon_weighting,
         )
         return (loss, outputs) if return_outputs else loss
 
@@ -80,6 +85,7 @@ class ForecastTrainer(Trainer):
         output = super().evaluation_loop(dataloader, description, *args, metric_key_prefix=metric_key_prefix, **kwargs)
         if self._sums_per_window:
             # the stock mean of batch losses is biased by a short last batch
+            # (of the plain error: its weightings along the horizon or in frequency are for training)
             output.metrics[f"{metric_key_prefix}_loss"] = output.metrics[f"{metric_key_prefix}_{self.args.loss}"]
         return output
 

@@ -12,7 +12,7 @@ from ..data.windows import split_targets
 from ..errors import InputError
 from ..processor import TimeDistillProcessor
 from ..teachers.quality import warn_if_worse_than_naive
-from ..teachers.signal import Teacher, TeacherSignal
+from ..teachers.signal import FrozenTeacher, TeacherSignal
 from ..teachers.store import split_signal
 from .arguments import TimeDistillTrainingArguments
 from .forecast_trainer import ForecastTrainer
@@ -29,7 +29,7 @@ def build_regressor(teacher_size: int, hidden_size: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(teacher_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, hidden_size))
 
 
-def _probe_live(teacher: Teacher, inputs: dict, truth: torch.Tensor) -> TeacherSignal:
+def _probe_live(teacher: FrozenTeacher, inputs: dict, truth: torch.Tensor) -> TeacherSignal:
     teacher.check_fits(
         context_length=inputs["past_values"].shape[1],
         prediction_length=truth.shape[1],
@@ -52,7 +52,7 @@ class TimeDistillTrainer(ForecastTrainer):
 
     Args:
         model: a student, any model with `past_values -> prediction_outputs` and, for the feature terms, `feature`.
-        teacher: a frozen [`Teacher`], or `None` where the training windows hold its signal.
+        teacher: a [`Teacher`], or [`SeveralTeachers`], or `None` where the training windows hold its signal.
         args: [`TimeDistillTrainingArguments`].
 
     Raises:
@@ -63,7 +63,12 @@ class TimeDistillTrainer(ForecastTrainer):
     args: TimeDistillTrainingArguments
 
     def __init__(
-        self, model=None, args: TimeDistillTrainingArguments | None = None, *, teacher: Teacher | None = None, **kwargs
+        self,
+        model=None,
+        args: TimeDistillTrainingArguments | None = None,
+        *,
+        teacher: FrozenTeacher | None = None,
+        **kwargs,
     ):
         super().__init__(model=model, args=args, **kwargs)
         self.objective = args.objective()
@@ -117,7 +122,7 @@ class TimeDistillTrainer(ForecastTrainer):
             self._term_steps = 0
         super().log(logs, start_time)
 
-    def _probe(self, teacher: Teacher | None) -> None:
+    def _probe(self, teacher: FrozenTeacher | None) -> None:
         """Run one training window through both sides: shapes must agree, and features tell the regressor's size."""
         item = {name: value.unsqueeze(0) for name, value in self.train_dataset[0].items()}
         inputs, targets = split_targets(item)

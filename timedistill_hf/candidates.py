@@ -1,0 +1,194 @@
+"""Candidates for one student: several forms, each with and without a teacher's help, of which validation decides."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate.utils import broadcast_object_list
+from huggingface_hub.errors import StrictDataclassError
+from tabulate import tabulate
+
+from .data.windows import ForecastData
+from .errors import InputError
+from .evaluation.mixing import convex_weights, error_products
+from .student import TimeDistillConfig, TimeDistillForPrediction, combine, fold
+
+
+logger = logging.getLogger(__name__)
+
+_NORMALIZATIONS = ("none", "mean", "revin", "last")
+_LOSSES = ("mse", "mae")
+_LEAST_WEIGHT = 0.02
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to make a student.
+
+    Args:
+        form: architecture, then what it changes: `"linear"`, `"residual:last"`, `"linear:mse"`,
+            `"residual:revin:core=patch_mixer:hidden_size=64"`.
+        alpha: weight of the teacher's forecast, 0 for none.
+        beta: weight of the teacher's feature.
+    """
+
+    form: str
+    alpha: float
+    beta: float
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return f"{self.form.replace(':', '-').replace('=', '_')}-alpha{self.alpha:g}-beta{self.beta:g}"
+
+    @property
+    def is_distilled(self) -> bool:
+        return bool(self.alpha or self.beta)
+
+    def config(self, base: TimeDistillConfig) -> TimeDistillConfig:
+        """The configuration of this form; what it does not change is the base's. A plain loss leaves out the spectra.
+
+        Raises:
+            InputError: the form is not understood, or its configuration is not valid.
+        """
+        try:
+            return TimeDistillConfig.from_dict(base.to_dict() | {"members": None} | parse_form(self.form))
+        except StrictDataclassError as error:
+            reason = str(error).splitlines()[-1].strip().removeprefix("ValueError: ")
+            raise InputError(f"members: {self.form!r}: {reason}") from error
+
+
+def parse_form(text: str) -> dict:
+    """The configuration fields that a member's text sets."""
+    architecture, *changes = text.split(":")
+    fields: dict = {"architecture": architecture, "hidden_norm": "layernorm", "revin_affine": False}
+    known = TimeDistillConfig().to_dict()
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if change in _NORMALIZATIONS:
+            fields["normalization"] = change
+        elif change in _LOSSES:
+            fields |= {"loss": change, "frequency_weight": 0.0}
+        elif equals and name in known:
+            fields[name] = _typed(value, type(known[name]), text)
+        else:
+            raise InputError(
+                f"members: {change!r} in {text!r} is neither a normalization "
+                f"({', '.join(_NORMALIZATIONS)}) nor a loss ({', '.join(_LOSSES)}) nor field=value: write such as 'residual:last' or 'residual:hidden_size=256'"
+            )
+    return fields
+
+
+def _typed(value: str, kind: type, text: str) -> object:
+    try:
+        return value.lower() == "true" if kind is bool else kind(value)
+    except ValueError as error:
+        raise InputError(f"members: {value!r} in {text!r}: expected a value of type {kind.__name__}") from error
+
+
+def find_candidates(forms: Sequence[str], teacher_weights: Sequence[str], base: TimeDistillConfig) -> list[Candidate]:
+    """All forms with all weights of the teacher's signal, each once; a form without feature has no beta.
+
+    Args:
+        forms: see [`Candidate`].
+        teacher_weights: `"alpha,beta"` each.
+        base: the configuration of what the forms do not say.
+
+    Raises:
+        InputError: a form or a pair of weights is not understood.
+    """
+    pairs = [_pair(text) for text in teacher_weights]
+    found = {}
+    for form in forms:
+        has_feature = Candidate(form, 0, 0).config(base).feature_size is not None
+        for alpha, beta in pairs:
+            candidate = Candidate(form, alpha, beta if has_feature else 0.0)
+            found[candidate.name] = candidate
+    return list(found.values())
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        alpha, beta = (float(number) for number in text.split(","))
+    except ValueError:
+        alpha = beta = -1.0
+    if not (0 <= alpha < float("inf") and 0 <= beta < float("inf")):
+        raise InputError(f"teacher_weights: {text!r}: expected alpha,beta from 0, such as 0.5,0")
+    return alpha, beta
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What validation made of the candidates.
+
+    Args:
+        student: the weighted sum of those that count, folded to its smallest form.
+        weights: of all candidates by name, 0 for those left out.
+        errors: validation MSE of each.
+        error: validation MSE of the weighted sum.
+    """
+
+    student: TimeDistillForPrediction
+    weights: dict[str, float]
+    errors: dict[str, float]
+    error: float
+
+    def summary(self) -> dict[str, dict]:
+        """Weight and validation MSE by candidate, for results."""
+        return {name: {"weight": weight, "validation_mse": self.errors[name]} for name, weight in self.weights.items()}
+
+
+def validation_products(
+    models: dict[str, TimeDistillForPrediction], data: ForecastData, batch_size: int
+) -> torch.Tensor:
+    """Mean products of the models' errors on the validation windows, float64 `[K, K]`, the same on all processes."""
+    (products,) = broadcast_object_list([error_products(list(models.values()), data.validation, batch_size)])
+    for name, error in zip(models, products.diagonal().tolist(), strict=True):
+        if not error < float("inf"):
+            raise InputError(f"candidate {name} forecasts NaN or infinite values: leave out that member")
+    return products
+
+
+def select(
+    models: dict[str, TimeDistillForPrediction],
+    products: torch.Tensor,
+    *,
+    shrinkage: float,
+    max_parameters: int,
+    label: str,
+) -> Selection:
+    """The convex combination with the least squared validation error, of few members and within a size.
+
+    Members of little weight are left out, one after the other, and so are those of least weight as long as the folded
+    student has more than `max_parameters`; the others' weights are found anew each time.
+
+    Args:
+        models: by name, in the order of `products`.
+        products: `[K, K]` from [`validation_products`].
+        shrinkage: pull towards equal weights, see [`convex_weights`].
+        max_parameters: of the folded student; a single member may have more.
+        label: what the log calls it.
+    """
+    names = list(models)
+    kept = list(range(len(names)))
+    while True:
+        weights = convex_weights(products[kept][:, kept], shrinkage)
+        lightest = int(weights.argmin())
+        if len(kept) > 1 and weights[lightest] < _LEAST_WEIGHT:
+            del kept[lightest]
+            continue
+        student = fold(combine([models[names[index]] for index in kept], weights.tolist()))
+        if len(kept) == 1 or student.num_parameters() <= max_parameters:
+            break
+        sizes = torch.tensor([float(models[names[index]].config.feature_size is not None) for index in kept])
+        nonlinear = torch.where(sizes > 0, weights, torch.inf) if sizes.any() else weights
+        del kept[int(nonlinear.argmin())]
+    error = (weights @ products[kept][:, kept] @ weights).item()
+    chosen = dict.fromkeys(names, 0.0) | {names[index]: weight for index, weight in zip(kept, weights.tolist())}
+    selection = Selection(student, chosen, dict(zip(names, products.diagonal().tolist())), error)
+    rows = [(name, selection.errors[name], weight) for name, weight in chosen.items()]
+    rows.append((f"{label}: {student.num_parameters():,} parameters", error, 1.0))
+    table = tabulate(rows, headers=["candidate", "validation MSE", "weight"], floatfmt=("", ".4f", ".3f"))
+    logger.info("Chosen on validation:\n%s", table)
+    return selection

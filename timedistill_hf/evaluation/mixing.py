@@ -1,0 +1,142 @@
+"""Weights for a mean of forecasters, from how their errors go together (Bates and Granger, 1969).
+
+With weights w that add up to 1 the error of the weighted mean is the weighted mean of the errors. Its mean square is
+then w' G w, with G the mean products of the errors: nothing else of the forecasts has to be kept.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from ..data.windows import split_targets
+from ..errors import InputError
+
+
+# relative to each squared error; makes the best weights of equal forecasters equal
+_RIDGE = 1e-10
+_TOLERANCE = 1e-12
+
+
+@torch.no_grad()
+def products_per_window(
+    models: Sequence[nn.Module], windows: Dataset, batch_size: int = 32
+) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]]:
+    """For each batch its inputs, and sums over each window's observed steps: products of errors, and how many.
+
+    Args:
+        models: K forecasters, `past_values` `[B, L, C]` to `.prediction_outputs` `[B, S, C]`, each on its own device.
+        windows: with `future_values` `[S, C]` and, where truth is missing, `future_observed_mask`.
+
+    Yields:
+        the inputs, without the truth; float64 `[B, C, K, K]` and `[B, C]`, on the CPU.
+    """
+    devices = [_device_of(model.eval()) for model in models]
+    for batch in DataLoader(windows, batch_size=batch_size):
+        inputs, targets = split_targets(batch)
+        truth, observed = targets["future_values"].double(), targets.get("future_observed_mask")
+        known = torch.ones_like(truth, dtype=torch.bool) if observed is None else observed.bool()
+        errors = []
+        for model, device in zip(models, devices, strict=True):
+            forecast = model(**{name: value.to(device) for name, value in inputs.items()}).prediction_outputs
+            errors.append(torch.where(known, forecast.float().cpu().double() - truth, 0.0))
+        stacked = torch.stack(errors, dim=-1).permute(0, 2, 3, 1)  # [B, C, K, S]
+        yield inputs, stacked @ stacked.mT, known.sum(dim=1).double()
+
+
+def error_products(models: Sequence[nn.Module], windows: Dataset, batch_size: int = 32) -> torch.Tensor:
+    """Mean over all observed entries of the product of two models' errors, float64 `[K, K]`; the MSEs on its diagonal.
+
+    Args:
+        models, windows: as in [`products_per_window`].
+
+    Raises:
+        InputError: the windows hold no observed truth.
+    """
+    total = torch.zeros(len(models), len(models), dtype=torch.float64)
+    entries = 0.0
+    for _, products, counts in products_per_window(models, windows, batch_size):
+        total += products.sum(dim=(0, 1))
+        entries += counts.sum().item()
+    return mean_products(total, entries)
+
+
+def mean_products(total: torch.Tensor, entries: float) -> torch.Tensor:
+    """Sums of products divided by the number of entries; an [`InputError`] where there is none."""
+    if not entries:
+        raise InputError("the windows hold no observed truth to judge forecasts by: give others, or change --split")
+    return total / entries
+
+
+def convex_weights(products: torch.Tensor, shrinkage: float = 0.0) -> torch.Tensor:
+    """Weights w, at least 0 and 1 in all, that minimise w' G w + shrinkage * min(diag G) * |w - 1/K|^2.
+
+    The active-set method for the point of least norm in a convex hull (Wolfe, "Finding the nearest point in a
+    polytope", 1976). Where the best weights are not unique, equal forecasters get equal weights.
+
+    Args:
+        products: G, `[K, K]`, from [`error_products`].
+        shrinkage: pull towards equal weights, 0 or more.
+
+    Returns:
+        float64 `[K]`.
+
+    Raises:
+        InputError: G is not square, not finite or no matrix of products, or `shrinkage` is negative.
+    """
+    if products.ndim != 2 or products.shape[0] != products.shape[1] or not len(products):
+        raise InputError(f"products of errors of shape {tuple(products.shape)}: expected [K, K], see error_products")
+    if not products.isfinite().all():
+        raise InputError("products of errors hold NaN or infinite values: leave out the model that forecasts them")
+    if not 0 <= shrinkage < float("inf"):
+        raise InputError(f"shrinkage={shrinkage}: expected 0 or more")
+    quadratic = products.double().cpu()
+    quadratic = (quadratic + quadratic.T) / 2
+    errors = quadratic.diagonal()
+    scale = errors[errors > 0].min() if (errors > 0).any() else torch.ones((), dtype=torch.float64)
+    added = shrinkage * errors.min() / scale + _RIDGE * (errors / scale).clamp(min=1)
+    try:
+        return _least_norm(quadratic / scale + added.diag())
+    except torch.linalg.LinAlgError as error:
+        raise InputError("products of errors with a negative square: give float64 ones, see error_products") from error
+
+
+def _least_norm(quadratic: torch.Tensor) -> torch.Tensor:
+    """The w of the simplex with the least w' A w, A `[K, K]` positive definite."""
+    weights = torch.zeros(len(quadratic), dtype=torch.float64)
+    weights[quadratic.diagonal().argmin()] = 1.0
+    value = weights @ quadratic @ weights
+    while True:
+        slopes = quadratic @ weights
+        enters = slopes.argmin()
+        if slopes[enters] >= value - _TOLERANCE:
+            return weights
+        proposed = _least_on_face(quadratic, weights, enters)
+        proposed_value = proposed @ quadratic @ proposed
+        if proposed_value >= value:  # by rounding only
+            return weights
+        weights, value = proposed, proposed_value
+
+
+def _least_on_face(quadratic: torch.Tensor, weights: torch.Tensor, enters: torch.Tensor) -> torch.Tensor:
+    """From `weights` towards the least value with one more of them free; those that reach 0 on the way leave."""
+    free = weights > 0
+    free[enters] = True
+    while True:
+        factor = torch.linalg.cholesky(quadratic[free][:, free])
+        solved = torch.cholesky_solve(torch.ones(len(factor), 1, dtype=torch.float64), factor).squeeze(1)
+        goal = torch.zeros_like(weights)
+        goal[free] = solved / solved.sum()
+        leaving = free & (goal <= 0)
+        if not leaving.any():
+            return goal
+        steps = torch.where(leaving, torch.where(weights > 0, weights / (weights - goal), 0.0), torch.inf)
+        first = steps.argmin()
+        weights = (weights + steps[first] * (goal - weights)).clamp(min=0)
+        free[first] = False
+        weights[first] = 0.0
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

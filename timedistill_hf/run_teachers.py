@@ -1,0 +1,97 @@
+"""The teachers of a run: checked before anything is done, trained or loaded, taken together."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cli.settings import DistillSettings
+from .data.windows import ForecastData
+from .errors import InputError
+from .loading import load_teacher_for
+from .teachers import FAMILIES, Teacher, get_family
+from .teachers.gate import validation_gated
+from .teachers.several import SeveralTeachers
+from .teachers.signal import FrozenTeacher
+from .teachers.weighting import validation_weighted
+from .training.arguments import ForecastTrainingArguments
+from .training.derived import derive
+from .training.teacher_training import build_config, train_teacher
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunTeachers:
+    """What `--teacher` names: families to train here, folders or Hub ids of trained teachers.
+
+    Args:
+        settings: which ones, and how they are mixed.
+        args: the run's training arguments.
+        folder: of the run.
+    """
+
+    settings: DistillSettings
+    args: ForecastTrainingArguments
+    folder: Path
+
+    def load(self, data: ForecastData) -> dict[str, Teacher]:
+        """Those that are trained already, by what names them.
+
+        Raises:
+            InputError: one cannot be loaded or does not fit, or the configuration of one to be trained is wrong.
+        """
+        families = [name for name in self.settings.teacher if name in FAMILIES]
+        if not families and (self.settings.teacher_config is not None or self.settings.teacher_epochs is not None):
+            raise InputError(
+                f"--teacher {' '.join(self.settings.teacher)!r} is trained already: --teacher_config and "
+                "--teacher_epochs go with a family"
+            )
+        if len(families) > 1 and self.settings.teacher_config is not None:
+            raise InputError(
+                f"--teacher_config with {' '.join(families)}: it is for one family; train each with train_teacher.py"
+            )
+        for name in families:
+            build_config(get_family(name), data, self.settings.teacher_fields())
+        return {name: load_teacher_for(name, data) for name in self.settings.teacher if name not in FAMILIES}
+
+    def untrained(self, data: ForecastData, loaded: dict[str, Teacher]) -> FrozenTeacher:
+        """All of them, those to be trained as they are built: of the size that the stored signal will have."""
+        return SeveralTeachers([loaded[name] if name in loaded else self._build(name, data) for name in self._names])
+
+    def train(self, data: ForecastData, loaded: dict[str, Teacher]) -> dict[str, Teacher]:
+        """All of them, trained as far as that is still to be done, by a name each that results use."""
+        teachers = [loaded[name] if name in loaded else self._train(name, data) for name in self._names]
+        names = [teacher.name for teacher in teachers]
+        return {
+            name if names.count(name) == 1 else f"{name}_{names[: index + 1].count(name)}": teacher
+            for index, (name, teacher) in enumerate(zip(names, teachers, strict=True))
+        }
+
+    def mix(self, data: ForecastData, teachers: dict[str, Teacher]) -> FrozenTeacher:
+        """The one teacher that they make together."""
+        if len(teachers) == 1:
+            return next(iter(teachers.values()))
+        members = [teacher.to(self.args.device) for teacher in teachers.values()]
+        if self.settings.teacher_mix == "mean":
+            return SeveralTeachers(members)
+        mix = validation_gated if self.settings.teacher_mix == "gate" else validation_weighted
+        return mix(members, data, shrinkage=self.settings.shrinkage, batch_size=self.args.eval_batch_size)
+
+    @property
+    def _names(self) -> list[str]:
+        return self.settings.teacher
+
+    def _build(self, name: str, data: ForecastData) -> Teacher:
+        family = get_family(name)
+        return Teacher(family.model_class(build_config(family, data, self.settings.teacher_fields())), family)
+
+    def _train(self, name: str, data: ForecastData) -> Teacher:
+        overrides = dict(get_family(name).training_defaults)
+        if self.settings.teacher_epochs is not None:
+            overrides["num_train_epochs"] = self.settings.teacher_epochs
+        folder = self.folder / "teacher"
+        if len(self._names) > 1:
+            folder = folder / name
+        args = derive(self.args, ForecastTrainingArguments, folder, overrides)
+        return train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)

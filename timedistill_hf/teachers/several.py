@@ -1,0 +1,97 @@
+"""Several teachers as one: the weighted mean of their forecasts, all of their features."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from .signal import FrozenTeacher, TeacherSignal, fingerprint_of
+
+
+class SeveralTeachers(FrozenTeacher):
+    """Takes the place of one teacher: forecasts the weighted mean of its members' forecasts.
+
+    The feature is its members' features side by side, `[B, C, sum of d]`; members that have none are left out. Two
+    good teachers of different kinds err differently, so that their mean is mostly better than either.
+
+    Args:
+        teachers: the members, all for the same number of steps.
+        weights: one a member, at least 0 and 1 in all; equal ones where `None`.
+
+    Raises:
+        InputError: there are no members, they differ in steps or calendar features, or the weights are not as said.
+    """
+
+    def __init__(self, teachers: Sequence[FrozenTeacher], weights: Sequence[float] | None = None):
+        super().__init__()
+        if not teachers:
+            raise InputError("no teachers: give one or more")
+        self.weights = _checked(weights, len(teachers))
+        self.members = nn.ModuleList(teachers)
+        self.prediction_length = teachers[0].prediction_length
+        for number, teacher in enumerate(teachers, 1):
+            if teacher.prediction_length != self.prediction_length:
+                raise InputError(
+                    f"teacher {number} of {len(teachers)} ({teacher.name}) forecasts {teacher.prediction_length} "
+                    f"steps, the first ({teachers[0].name}) {self.prediction_length}: give all the same with "
+                    "teacher.cut"
+                )
+        needs = {teacher.num_time_features: teacher.name for teacher in teachers if teacher.num_time_features}
+        if len(needs) > 1:
+            needed = ", ".join(f"{name} {number}" for number, name in needs.items())
+            raise InputError(f"the teachers need different calendar features ({needed}): train them on the same data")
+        self.num_time_features = max(needs, default=0)
+        self.eval()
+
+    @property
+    def name(self) -> str:
+        return " + ".join(teacher.name for teacher in self.members)
+
+    @torch.no_grad()
+    def forward(
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+    ) -> TeacherSignal:
+        signals = [teacher(past_values, past_observed_mask, **time_features) for teacher in self.members]
+        shares = self.shares(past_values, past_observed_mask)
+        forecast = sum(share * signal.prediction_outputs for share, signal in zip(shares, signals, strict=True))
+        features = [signal.feature for signal in signals if signal.feature is not None]
+        return TeacherSignal(forecast, torch.cat(features, dim=-1) if features else None)
+
+    def shares(
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None
+    ) -> Sequence[float | torch.Tensor]:
+        """What each member counts in these windows: a number, or `[B, 1, C]`."""
+        return self.weights
+
+    def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
+        self._check_each(lambda teacher: teacher.check_fits(context_length, prediction_length, num_input_channels))
+
+    def check_time_features(self, offered: int) -> None:
+        self._check_each(lambda teacher: teacher.check_time_features(offered))
+
+    def _check_each(self, check: Callable[[FrozenTeacher], None]) -> None:
+        for number, teacher in enumerate(self.members, 1):
+            try:
+                check(teacher)
+            except InputError as error:
+                raise InputError(f"teacher {number} of {len(self.members)}: {error}") from error
+
+    def describe(self) -> dict:
+        """How the members are taken together, for results."""
+        return {"members": [teacher.name for teacher in self.members], "weights": list(self.weights)}
+
+    def fingerprint(self) -> str:
+        """A hash of the members and their weights, in their order."""
+        members = [teacher.fingerprint() for teacher in self.members]
+        return fingerprint_of((type(self).__name__, self.weights, members), {})
+
+
+def _checked(weights: Sequence[float] | None, members: int) -> tuple[float, ...]:
+    if weights is None:
+        return (1 / members,) * members
+    weights = tuple(float(weight) for weight in weights)
+    if len(weights) != members or not min(weights) >= 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
+        raise InputError(f"weights={list(weights)} of {members} teachers: expected one each, 0 or more, 1 in all")
+    return weights

@@ -1,0 +1,40 @@
+"""The training arguments of a run's other models: same machine and seed, own procedure."""
+
+import dataclasses
+from pathlib import Path
+from typing import TypeVar
+
+from .arguments import ForecastTrainingArguments
+
+
+Arguments = TypeVar("Arguments", bound=ForecastTrainingArguments)
+
+_PROCEDURE = (
+    "loss",
+    "frequency_weight",
+    "horizon_weighting",
+    "learning_rate",
+    "weight_decay",
+    "max_grad_norm",
+    "lr_epoch_decay",
+    "lr_constant_epochs",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "num_train_epochs",
+    "early_stopping_patience",
+    "per_device_train_batch_size",
+)
+
+
+def derive(args: ForecastTrainingArguments, kind: type[Arguments], folder: str | Path, overrides: dict) -> Arguments:
+    """The run's arguments for another model of it, in `folder`: what they share, then `overrides`.
+
+    Overrides that name a learning rate describe a whole training procedure, so that the run's is not mixed in; the
+    step limit and how often is evaluated stay.
+    """
+    own = {field.name: field for field in dataclasses.fields(kind) if field.init}
+    shared = {field.name for field in dataclasses.fields(args)}
+    values = {name: getattr(args, name) for name in own if name in shared}
+    if "learning_rate" in overrides:
+        values |= {name: own[name].default for name in _PROCEDURE}
+    return kind(**(values | overrides | {"output_dir": str(folder)}))
