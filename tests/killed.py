@@ -65,7 +65,7 @@ def within(phase: str, function):
 def main() -> None:
     safetensors.torch.save_file = saving(safetensors.torch.save_file, 1)
     torch.save = saving(torch.save, 1)
-    from timedistill_hf import distillation
+    from timedistill_hf import distillation, run_student
     from timedistill_hf.teachers import store
     from timedistill_hf.training import teacher_training
     from timedistill_hf.training.forecast_trainer import ForecastTrainer
@@ -73,6 +73,7 @@ def main() -> None:
     store._SHARD_BYTES = 2_000  # a few windows, so that there are many
     distillation.store_signal = within("store", distillation.store_signal)
     distillation.run_stage = within("", distillation.run_stage)
+    run_student.run_stage = within("", run_student.run_stage)
     teacher_training.run_stage = within("", teacher_training.run_stage)
     step = ForecastTrainer.training_step
 

@@ -113,7 +113,7 @@ def test_a_trained_teacher_is_taken_from_its_folder(csv, tmp_path, monkeypatch, 
     run(monkeypatch, "distill.py", *command)
     results = json.loads((folder / "results.json").read_text())
     assert set(results["models"]) == {"student", "teacher"}
-    assert results["teacher"] == {"family": "patchtst", "source": str(teacher), "signal": "stored"}
+    assert results["teacher"] == {"name": "patchtst", "source": [str(teacher)], "signal": "stored"}
     assert results["settings"]["alpha"] == 0.5
     assert (teacher / "model.safetensors").read_bytes() == before
     assert "holds results already" in fails(monkeypatch, capsys, "distill.py", *command)

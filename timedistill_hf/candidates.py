@@ -75,7 +75,8 @@ def parse_form(text: str) -> dict:
         else:
             raise InputError(
                 f"members: {change!r} in {text!r} is neither a normalization "
-                f"({', '.join(_NORMALIZATIONS)}) nor a loss ({', '.join(_LOSSES)}) nor field=value: write such as 'residual:last' or 'residual:hidden_size=256'"
+                f"({', '.join(_NORMALIZATIONS)}) nor a loss ({', '.join(_LOSSES)}) nor field=value: write such as "
+                "'residual:last' or 'residual:hidden_size=256'"
             )
     return fields
 

@@ -23,7 +23,7 @@ from .run_teachers import RunTeachers
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .teachers import Teacher
 from .teachers.several import SeveralTeachers
-from .teachers.signal import FrozenTeacher
+from .teachers.signal import ForecastOnly, FrozenTeacher
 from .teachers.store import free_bytes, has_room, store_signal, stored_bytes
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.derived import derive
@@ -88,7 +88,7 @@ class Distillation:
         config = self._student.config(data)
         loaded = self._teachers.load(data)
         if self.settings.teacher_signal == "stored" or len(loaded) == len(self.settings.teacher):
-            self._may_be_stored(self._teachers.untrained(data, loaded), data)
+            self._may_be_stored(self._signal_of(self._teachers.untrained(data, loaded), config), data)
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
             if self.args.should_save:
@@ -99,11 +99,12 @@ class Distillation:
     def _run(self, data: ForecastData, config: TimeDistillConfig, record: dict, loaded: dict[str, Teacher]) -> dict:
         teachers = self._teachers.train(data, loaded)
         teacher = self._teachers.mix(data, teachers).to(self.args.device)
-        (is_stored,) = broadcast_object_list([self._may_be_stored(teacher, data)])
+        signal = self._signal_of(teacher, config)
+        (is_stored,) = broadcast_object_list([self._may_be_stored(signal, data)])
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
         if len(teachers) > 1:
             models |= {f"teacher_{name}": member for name, member in teachers.items()}
-        students = self._student.train(data, config, self._make_trainer(data, teacher, is_stored))
+        students = self._student.train(data, config, self._make_trainer(data, signal, is_stored))
         models |= students.models
         if "linear" in self.settings.controls:
             models["linear"] = self._linear_control(data, config)
@@ -125,6 +126,10 @@ class Distillation:
             )
         if self.args.resume_from_checkpoint is not None:
             raise InputError("--resume_from_checkpoint: a run resumes by itself when its command is given again")
+
+    def _signal_of(self, teacher: FrozenTeacher, config: TimeDistillConfig) -> FrozenTeacher:
+        """The teacher as the students listen to it."""
+        return teacher if self._student.wants_feature(config) else ForecastOnly(teacher)
 
     def _make_trainer(self, data: ForecastData, teacher: FrozenTeacher, is_stored: bool) -> MakeTrainer:
         def make(model: PreTrainedModel, args: TimeDistillTrainingArguments) -> TimeDistillTrainer:

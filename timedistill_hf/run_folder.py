@@ -102,7 +102,8 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove what a run writes, and nothing else."""
-        for name in ("teacher", "controls", SIGNAL_FOLDER, *(path.name for path in self.path.glob("checkpoint-*"))):
+        checkpoints = [path.name for path in self.path.glob("checkpoint-*")]
+        for name in ("teacher", "controls", "candidates", SIGNAL_FOLDER, *checkpoints):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (*OWN_FILES, *(path.name for kind in MODEL_CODE for path in self.path.glob(kind))):
             (self.path / name).unlink(missing_ok=True)

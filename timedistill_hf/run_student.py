@@ -17,7 +17,7 @@ from .evaluation.mixing import error_products
 from .files import move_into_place, remove_leftovers
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
-from .training.derived import derive
+from .training.derived import derive, limit_steps
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import WEIGHTS, run_stage
 from .training.trainer import TimeDistillTrainer
@@ -72,9 +72,15 @@ class RunStudent:
             raise InputError("--teacher_weights go with --architecture combination: give --alpha and --beta")
         config = self.student_settings.config(data, self.args.supervision)
         for candidate in self._candidates(config):
-            size = candidate.config(config).feature_size
+            size = self._form(candidate, config).feature_size
             self._arguments(candidate, data, config).check_lengths(config.prediction_length, size)
         return config
+
+    def wants_feature(self, config: TimeDistillConfig) -> bool:
+        """Whether any student is to be trained on the teacher's feature."""
+        return any(
+            candidate.beta and self._form(candidate, config).feature_size for candidate in self._candidates(config)
+        )
 
     def train(self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer) -> TrainedStudents:
         """Train and choose.
@@ -126,6 +132,9 @@ class RunStudent:
         pairs = self.settings.teacher_weights or ["0,0", f"{self.args.alpha},{self.args.beta}"]
         return find_candidates(self.student_settings.members, pairs, config)
 
+    def _form(self, candidate: Candidate, base: TimeDistillConfig) -> TimeDistillConfig:
+        return candidate.config(base) if self.is_combination else base
+
     def _train_one(
         self,
         candidate: Candidate,
@@ -134,7 +143,7 @@ class RunStudent:
         make_trainer: MakeTrainer | None,
         folder: Path,
     ) -> TimeDistillForPrediction:
-        config = candidate.config(base) if self.is_combination else base
+        config = self._form(candidate, base)
         args = self._arguments(candidate, data, base)
         args = derive(args, TimeDistillTrainingArguments if make_trainer else ForecastTrainingArguments, folder, {})
 
@@ -150,13 +159,13 @@ class RunStudent:
         self, candidate: Candidate, data: ForecastData, base: TimeDistillConfig
     ) -> TimeDistillTrainingArguments:
         overrides: dict = {"alpha": candidate.alpha, "beta": candidate.beta}
-        if self.is_combination:
-            config = candidate.config(base)
-            overrides |= {name: getattr(config, name) for name in self.args.supervision}
+        config = self._form(candidate, base)
+        overrides |= {name: getattr(config, name) for name in self.args.supervision}
         if self.settings.series_per_batch is not None:
             batch = round(self.settings.series_per_batch / data.num_input_channels)
             overrides["per_device_train_batch_size"] = max(1, batch)
-        return derive(self.args, TimeDistillTrainingArguments, self.folder, overrides)
+        args = derive(self.args, TimeDistillTrainingArguments, self.folder, overrides)
+        return limit_steps(args, len(data.train), self.settings.step_limit)
 
     def _save(self, selection: Selection, data: ForecastData, folder: Path) -> TimeDistillForPrediction:
         """Put the chosen student where a student that was trained alone would be."""

@@ -14,7 +14,7 @@ from .teachers.several import SeveralTeachers
 from .teachers.signal import FrozenTeacher
 from .teachers.weighting import validation_weighted
 from .training.arguments import ForecastTrainingArguments
-from .training.derived import derive
+from .training.derived import derive, limit_steps
 from .training.teacher_training import build_config, train_teacher
 
 
@@ -94,4 +94,5 @@ class RunTeachers:
         if len(self._names) > 1:
             folder = folder / name
         args = derive(self.args, ForecastTrainingArguments, folder, overrides)
+        args = limit_steps(args, len(data.train), self.settings.step_limit)
         return train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)

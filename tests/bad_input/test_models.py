@@ -141,7 +141,7 @@ ELSEWHERE = [
     ("no such path", "distill.py", ["--teacher", "/no/such"], "'/no/such'", "there is no such folder"),
     ("no such Hub model", "evaluate.py", ["--model", "nobody/x"], "'nobody/x'", "give the folder or Hub id"),
     ("another look-back", "distill.py", ["--context_length", 64], "context_length=48", "pass --context_length 48"),
-    ("another horizon", "distill.py", ["--prediction_length", 8], "prediction_length=16", "pass --prediction_length"),
+    ("another horizon", "distill.py", ["--prediction_length", 24], "prediction_length=16", "pass --prediction_length"),
     ("fewer channels", "distill.py", ["--teacher", "patchtst", "--target_columns", "load_0"], "3 channels", "have 1"),
 ]  # fmt: skip
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -5,6 +7,9 @@ from tests.reproduction.helper import MATRIX, matrix_of
 from timedistill_hf.errors import InputError
 from timedistill_hf.reproduction.cells import Places, slug
 from timedistill_hf.reproduction.matrix import load_matrix
+
+
+MATRICES = Path(__file__).resolve().parents[2] / "benchmarks/matrices"
 
 
 def changed(**block) -> str:
@@ -47,6 +52,13 @@ def test_blocks_in_order_and_the_base_before_its_variants(tmp_path):
         ("a-4-paper-patchtst-seed1", None, None, "more"),
     ]
     assert matrix.name == "tiny"
+
+
+def test_a_variant_overrides_the_blocks_flags(tmp_path):
+    text = changed(flags={"recipe": "best", "alpha": 1, "beta": 2}, variants={"x": {"alpha": 5}})
+    base, variant = matrix_of(tmp_path, text).cells[:2]
+    assert base.flags == {"recipe": "best", "alpha": 1, "beta": 2}
+    assert variant.flags == {"recipe": "best", "alpha": 5, "beta": 2}
 
 
 def test_a_cell_of_two_blocks_is_one(tmp_path):
@@ -193,3 +205,10 @@ def test_a_missing_file(tmp_path):
 def test_two_files_of_one_stem_are_two_cells_of_one_name(tmp_path):
     with pytest.raises(InputError, match=r"x/a\.csv"):
         matrix_of(tmp_path, changed(dataset=["a", "x/a.csv"]))
+
+
+@pytest.mark.parametrize("path", sorted(MATRICES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_projects_own_matrices_can_be_run(path):
+    cells = load_matrix(path).cells
+    names = {cell.name for cell in cells}
+    assert all(cell.base is None or cell.base in names for cell in cells)

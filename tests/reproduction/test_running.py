@@ -250,7 +250,7 @@ def test_begun_or_finished_as_something_else_is_refused(tmp_path):
     session = Session(tmp_path, blocks("a"))
     assert session.run()
     other = matrix_of(tmp_path, blocks("a").replace("16}", "16, alpha: 3}")).cells
-    with pytest.raises(InputError, match=r"a-8-best-patchtst-seed1.*alpha"):
+    with pytest.raises(InputError, match=r"'a-8-best-patchtst-seed1' was begun with flags=.*alpha"):
         make_plan(other, session.places)
     for path in session.places.runs.rglob("*.json"):
         path.unlink()

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_patchtst, tiny_teacher
+from timedistill_hf.data.windows import split_targets
 from timedistill_hf.errors import InputError
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher, teacher_family_name
 from timedistill_hf.teachers.quality import teacher_against_naive, warn_if_worse_than_naive
+from timedistill_hf.teachers.signal import ForecastOnly
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 
 
@@ -131,3 +133,18 @@ def test_a_wrong_scale_warns(data, caplog):
     assert teacher_mse > 50
     warn_if_worse_than_naive(Shifted(), data.validation, 24)
     assert "may be on another scale" in caplog.text
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_without_its_feature_a_teacher_forecasts_the_same(name, data):
+    teacher = tiny_teacher(name)
+    windows = data.for_teacher(teacher.num_time_features).train
+    inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[3].items()})
+    alone = ForecastOnly(teacher)
+    assert torch.equal(alone(**inputs).prediction_outputs, teacher(**inputs).prediction_outputs)
+    assert alone(**inputs).feature is None
+    assert alone.num_time_features == teacher.num_time_features
+    assert alone.fingerprint() != teacher.fingerprint()
+    alone.check_fits(CONTEXT, HORIZON, CHANNELS)
+    with pytest.raises(InputError):
+        alone.check_fits(CONTEXT, HORIZON + 1, CHANNELS)

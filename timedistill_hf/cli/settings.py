@@ -216,6 +216,13 @@ class DistillSettings:
             "help": "Windows times channels of a training batch of the student; sets per_device_train_batch_size."
         },
     )
+    step_limit: int | None = field(
+        default=None,
+        metadata={
+            "help": "Steps that num_train_epochs may come to at most, for the student and a teacher trained here; "
+            "training is then evaluated ten times, however many windows there are."
+        },
+    )
     controls: list[str] = field(
         default_factory=lambda: list(CONTROLS),
         metadata={"help": "Controls beside the student: student_no_kd, linear, seasonal_naive; or none."},
@@ -234,7 +241,7 @@ class DistillSettings:
             raise InputError(f"signal_limit_gb={self.signal_limit_gb}: expected 0 or more gigabytes")
         if not 0 <= self.shrinkage < float("inf"):
             raise InputError(f"shrinkage={self.shrinkage}: expected a number from 0")
-        for name in ("max_parameters", "series_per_batch"):
+        for name in ("max_parameters", "series_per_batch", "step_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}={value}: expected 1 or more")

@@ -183,9 +183,8 @@ class TimeDistillConfig(PreTrainedConfig):
             if name in SHARED_FIELDS:
                 raise ValueError(f"members[{index}] sets {name!r}, which belongs to the combination; leave it out")
             if name not in own:
-                raise ValueError(
-                    f"members[{index}] has no field {name!r}: it may set {', '.join(sorted(own.keys() - SHARED_FIELDS))}"
-                )
+                allowed = ", ".join(sorted(own.keys() - SHARED_FIELDS))
+                raise ValueError(f"members[{index}] has no field {name!r}: it may set {allowed}")
         try:
             return TimeDistillConfig(**own | {"members": None} | member)
         except StrictDataclassError as error:

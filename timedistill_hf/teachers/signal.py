@@ -234,6 +234,34 @@ class Teacher(FrozenTeacher):
         return fingerprint_of((self.name, self.prediction_length, settings), self.model.state_dict())
 
 
+class ForecastOnly(FrozenTeacher):
+    """A teacher whose features nobody wants: its signal, stored or live, is the forecast alone."""
+
+    def __init__(self, teacher: FrozenTeacher):
+        super().__init__()
+        self.teacher = teacher
+        self.name = teacher.name
+        self.prediction_length = teacher.prediction_length
+        self.num_time_features = teacher.num_time_features
+        self.eval()
+
+    @torch.no_grad()
+    def forward(
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+    ) -> TeacherSignal:
+        return self.teacher(past_values, past_observed_mask, **time_features)._replace(feature=None)
+
+    def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
+        self.teacher.check_fits(context_length, prediction_length, num_input_channels)
+
+    def check_time_features(self, offered: int) -> None:
+        self.teacher.check_time_features(offered)
+
+    def fingerprint(self) -> str:
+        """A hash of the teacher's own."""
+        return fingerprint_of((type(self).__name__, self.teacher.fingerprint()), {})
+
+
 def fingerprint_of(settings: tuple, tensors: dict[str, torch.Tensor]) -> str:
     """A hash of settings (by their `repr`) and of the tensors' names, shapes, types and bytes, in any order."""
     digest = hashlib.sha256(repr(settings).encode())

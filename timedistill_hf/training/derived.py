@@ -38,3 +38,20 @@ def derive(args: ForecastTrainingArguments, kind: type[Arguments], folder: str |
     if "learning_rate" in overrides:
         values |= {name: own[name].default for name in _PROCEDURE}
     return kind(**(values | overrides | {"output_dir": str(folder)}))
+
+
+def limit_steps(args: Arguments, num_windows: int, step_limit: int | None) -> Arguments:
+    """The arguments with `max_steps` for their epochs, at most `step_limit`, and ten evaluations on the way.
+
+    Args:
+        num_windows: of training.
+        step_limit: `None` leaves the arguments as they are, and so does a `max_steps` that they set.
+    """
+    if step_limit is None or args.max_steps > 0:
+        return args
+    batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
+    steps = min(step_limit, max(1, round(args.num_train_epochs * -(-num_windows // batch))))
+    every = max(1, -(-steps // 10))
+    kind = type(args)
+    strategies = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": every, "save_steps": every}
+    return derive(args, kind, args.output_dir, {"max_steps": steps, **strategies})

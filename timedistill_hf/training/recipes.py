@@ -93,7 +93,7 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "members": _BEST_MEMBERS,
         "teacher_mix": "validation",
         "shrinkage": 0.1,
-        "series_per_batch": 448,
+        "series_per_batch": 320,
         "alpha": 0.5,
         "beta": 0.0,
         "loss": "mae",
@@ -104,11 +104,8 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "warmup_steps": 0.2,
         "weight_decay": 0.01,
         "max_grad_norm": 0.0,
-        "max_steps": 2400,
-        "eval_strategy": "steps",
-        "eval_steps": 200,
-        "save_strategy": "steps",
-        "save_steps": 200,
+        "num_train_epochs": 10,
+        "step_limit": 2000,
         "early_stopping_patience": 4,
     }
 

@@ -1,0 +1,139 @@
+"""Which candidates there are, and what validation makes of them."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
+from timedistill_hf.candidates import Candidate, find_candidates, parse_form, select, validation_products
+from timedistill_hf.errors import InputError
+
+from .conftest import CHANNELS, CONTEXT, HORIZON
+
+
+BASE = {"context_length": CONTEXT, "prediction_length": HORIZON, "num_input_channels": CHANNELS, "hidden_size": 8}
+
+
+@pytest.fixture
+def base():
+    return TimeDistillConfig(**BASE, architecture="linear", loss="mae", frequency_weight=0.35, patch_length=8)
+
+
+def trained_on(form: str, base: TimeDistillConfig, seed: int) -> TimeDistillForPrediction:
+    torch.manual_seed(seed)
+    model = TimeDistillForPrediction(Candidate(form, 0, 0).config(base)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+class TestForms:
+    def test_what_a_form_says_holds_and_the_rest_is_the_base(self, base):
+        config = Candidate("residual:last:core=patch_mixer:hidden_size=4:dropout=0.25", 0, 0).config(base)
+        assert (config.architecture, config.normalization, config.core) == ("residual", "last", "patch_mixer")
+        assert (config.hidden_size, config.dropout) == (4, 0.25)
+        assert (config.loss, config.frequency_weight, config.context_length) == ("mae", 0.35, CONTEXT)
+        assert not config.is_channel_bound
+
+    def test_a_named_loss_leaves_out_the_spectra(self, base):
+        config = Candidate("linear:mse", 0, 0).config(base)
+        assert (config.loss, config.frequency_weight) == ("mse", 0.0)
+
+    @pytest.mark.parametrize(
+        ("form", "message"),
+        [
+            ("linear:median", "'median' in 'linear:median' is neither"),
+            ("residual:hidden_size=wide", "'wide' in 'residual:hidden_size=wide': expected a value of type int"),
+            ("residual:width=4", "'width=4' in 'residual:width=4' is neither"),
+            ("lstm", "'lstm': "),
+            ("residual:hidden_size=0", "hidden_size=0: expected a positive number"),
+            ("periodic:period=99", "period=99: expected at most the 48 steps"),
+        ],
+    )
+    def test_what_is_not_understood_is_named(self, base, form, message):
+        with pytest.raises(InputError) as caught:
+            Candidate(form, 0, 0).config(base)
+        assert message in str(caught.value)
+
+    def test_booleans(self):
+        assert parse_form("linear:revin:revin_affine=true")["revin_affine"] is True
+
+
+class TestFindCandidates:
+    def test_every_form_with_every_pair_once(self, base):
+        found = find_candidates(["linear", "residual"], ["0,0", "0.5,0", "0.5,1"], base)
+        pairs = [(candidate.form, candidate.alpha, candidate.beta) for candidate in found]
+        # a linear form has no feature: its beta is 0, and what is then the same is there once
+        assert pairs == [
+            ("linear", 0, 0), ("linear", 0.5, 0), ("residual", 0, 0), ("residual", 0.5, 0), ("residual", 0.5, 1),
+        ]  # fmt: skip
+        assert len({candidate.name for candidate in found}) == 5
+        assert not any(set(candidate.name) & set("/:=\\ ") for candidate in found)
+
+    @pytest.mark.parametrize("pair", ["1", "a,b", "-1,0", "1,inf", "1,2,3", "nan,0"])
+    def test_pairs_that_are_none(self, base, pair):
+        with pytest.raises(InputError, match=r"teacher_weights: .*expected alpha,beta"):
+            find_candidates(["linear"], [pair], base)
+
+
+class TestSelect:
+    FORMS = ("linear", "linear:last", "periodic:period=12", "residual:last")
+
+    @pytest.fixture
+    def models(self, base):
+        return {form: trained_on(form, base, seed) for seed, form in enumerate(self.FORMS)}
+
+    def test_products_are_those_of_all_validation_errors(self, models, data):
+        products = validation_products(models, data, batch_size=10)
+        windows = [data.validation[index] for index in range(len(data.validation))]
+        past, truth = (torch.stack([window[name] for window in windows]) for name in ("past_values", "future_values"))
+        with torch.no_grad():
+            errors = [(model(past).prediction_outputs - truth).flatten().numpy() for model in models.values()]
+        expected = np.array([[np.mean(a.astype(float) * b) for b in errors] for a in errors])
+        np.testing.assert_allclose(products, expected, rtol=1e-5)
+
+    def test_no_weights_on_a_grid_are_better(self, models, data):
+        products = validation_products(models, data, batch_size=32)
+        selection = select(models, products, shrinkage=0.0, max_parameters=10**9, label="student")
+        steps = np.linspace(0, 1, 11)
+        grid = [w for w in itertools.product(steps, repeat=len(models)) if abs(sum(w) - 1) < 1e-9]
+        least = min(np.array(w) @ products.numpy() @ np.array(w) for w in grid)
+        assert selection.error <= least + 1e-9
+        assert sum(selection.weights.values()) == pytest.approx(1)
+        assert selection.errors == dict(zip(models, products.diagonal().tolist(), strict=True))
+
+    def test_the_student_forecasts_the_weighted_sum_with_the_error_that_was_said(self, models, data):
+        products = validation_products(models, data, batch_size=32)
+        selection = select(models, products, shrinkage=0.3, max_parameters=10**9, label="student")
+        (again,) = validation_products({"student": selection.student}, data, batch_size=32).flatten().tolist()
+        assert again == pytest.approx(selection.error, rel=1e-5)
+        assert selection.student.config.architecture == "residual"  # all linear members are in its linear path
+
+    def test_little_weight_is_none(self, base, data):
+        good, bad = trained_on("linear", base, 0), trained_on("linear", base, 1)
+        with torch.no_grad():
+            bad.backbone.projection.bias.add_(50)
+        models = {"good": good, "bad": bad}
+        selection = select(
+            models, validation_products(models, data, 32), shrinkage=0.01, max_parameters=10**9, label="student"
+        )
+        assert selection.weights == {"good": 1.0, "bad": 0.0}
+        for name, parameter in good.state_dict().items():
+            torch.testing.assert_close(selection.student.state_dict()[name], parameter)
+
+    def test_it_keeps_to_the_size(self, models, data):
+        products = validation_products(models, data, batch_size=32)
+        linear = CONTEXT * HORIZON + HORIZON
+        selection = select(models, products, shrinkage=0.3, max_parameters=linear, label="student")
+        assert selection.student.num_parameters() == linear
+        assert selection.weights["residual:last"] == 0.0
+        assert min(weight for form, weight in selection.weights.items() if form != "residual:last") > 0
+
+    def test_nan_names_the_candidate(self, models, data):
+        with torch.no_grad():
+            models["linear:last"].backbone.projection.bias.fill_(float("nan"))
+        with pytest.raises(InputError, match="candidate linear:last forecasts NaN"):
+            validation_products(models, data, batch_size=32)

@@ -1,0 +1,147 @@
+"""A run whose student is a combination: what it writes, and that a killed one ends as if it had never been."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.scripts_helper import fails, generated_csv, run
+from timedistill_hf import Forecaster, TimeDistillForPrediction
+from timedistill_hf.data import load_series, make_windows
+from timedistill_hf.evaluation.mixing import convex_weights, error_products
+from timedistill_hf.run_folder import LOCK
+
+
+ROOT = Path(__file__).resolve().parents[1]
+MEMBERS = ("linear", "linear:mse", "periodic", "residual:last:hidden_size=8")
+FLAGS = [
+    "--recipe", "best", "--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true",
+    "--report_to", "none", "--step_limit", "20", "--num_train_epochs", "2", "--members", *MEMBERS,
+    "--teacher", "patchtst", "itransformer", "--controls", "student_no_kd", "linear",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    return generated_csv(tmp_path_factory.mktemp("csv"), 400)
+
+
+def command(csv, folder: Path, count: Path, fatal: int = 0) -> subprocess.CompletedProcess:
+    arguments = [sys.executable, "-m", "tests.killed", "any", fatal, count, "--dataset", csv, "--output_dir", folder]
+    return subprocess.run(
+        list(map(str, [*arguments, *FLAGS])),
+        cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(csv, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    count = folder.parent / "count.json"
+    done = command(csv, folder, count)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, json.loads((folder / "results.json").read_text()), json.loads(count.read_text()), done.stderr
+
+
+def test_results_hold_every_candidate(finished):
+    _, results, _, _ = finished
+    assert set(results["models"]) == {
+        "student", "student_no_kd", "linear", "teacher", "teacher_patchtst", "teacher_itransformer",
+    }  # fmt: skip
+    members = list(results["members"].values())
+    assert [(member["form"], member["alpha"]) for member in members] == [
+        (form, alpha) for form in MEMBERS for alpha in (0.0, 0.5)
+    ]
+    assert sum(member["weight"] for member in members) == pytest.approx(1)
+    assert all(member["weight_no_kd"] == 0 for member in members if member["alpha"])
+    assert sum(member["weight_no_kd"] for member in members) == pytest.approx(1)
+    assert results["teacher"]["name"] == "patchtst + itransformer"
+    assert sum(results["teacher"]["mix"]["weights"]) == pytest.approx(1)
+
+
+def test_weights_and_scores_follow_from_the_products(finished):
+    _, results, _, _ = finished
+    products = {part: torch.tensor(values, dtype=torch.float64) for part, values in results["error_products"].items()}
+    members = list(results["members"].values())
+    weights = torch.tensor([member["weight"] for member in members], dtype=torch.float64)
+    free = convex_weights(products["validation"], results["settings"]["shrinkage"])
+    if free.min() >= 0.02 or (free[free < 0.02] == 0).all():
+        torch.testing.assert_close(weights, free)
+    assert (weights @ products["test"] @ weights).item() == pytest.approx(
+        results["models"]["student"]["mse"], rel=1e-5
+    )
+    chosen = (weights @ products["validation"] @ weights).item()
+    assert results["validation_mse"]["student"] == pytest.approx(chosen, rel=1e-9)
+    for index, member in enumerate(members):
+        assert member["mse"] == pytest.approx(products["test"][index, index].item())
+
+
+def test_the_folder_holds_the_folded_student(finished, csv):
+    folder, results, _, _ = finished
+    student = TimeDistillForPrediction.from_pretrained(folder).eval()
+    assert student.num_parameters() == results["models"]["student"]["parameters"]
+    assert student.config.architecture != "combination" or len(student.config.members) < 8
+    data = make_windows(load_series(csv), 48, 16)
+    (error,) = error_products([student], data.test).flatten().tolist()
+    assert error == pytest.approx(results["models"]["student"]["mse"], rel=1e-5)
+    assert not (folder / "candidates").exists()
+    assert len(Forecaster.from_pretrained(folder).predict(load_series(csv).values[-48:].numpy())) == 16
+
+
+def test_the_table_of_the_choice_is_logged(finished):
+    assert "Chosen on validation:" in finished[3]
+    assert "residual-last-hidden_size_8-alpha0.5-beta0" in finished[3]
+
+
+def test_killed_three_times_it_ends_the_same(csv, tmp_path, finished):
+    expected, results, events, _ = finished
+    rng = random.Random(5)
+    folder, count, kills = tmp_path / "cut", tmp_path / "count.json", 0
+    while True:
+        done = command(csv, folder, count, rng.randrange(events["any"] // 10, events["any"] // 3) if kills < 3 else 0)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
+        kills += 1
+    assert kills == 3
+    for kind in ("model.safetensors", "controls/student_no_kd/model.safetensors", "config.json"):
+        assert (folder / kind).read_bytes() == (expected / kind).read_bytes(), kind
+    again = json.loads((folder / "results.json").read_text())
+    assert again["members"] == results["members"]
+    assert [path for path in folder.rglob("*") if path.name.startswith(".") and path.name != LOCK] == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--architecture", "combination"], "needs --members"),
+        (["--members", "linear"], "--members go with --architecture combination"),
+        (["--teacher_weights", "0,0"], "--teacher_weights go with --architecture combination"),
+        (["--recipe", "best", "--members", "linear:big"], "'big' in 'linear:big'"),
+        (["--recipe", "best", "--teacher_weights", "half"], "teacher_weights: 'half'"),
+        (["--teacher", "patchtst", "patchtst"], "one is named twice"),
+        (["--teacher", "patchtst", "itransformer", "--teacher_config", '{"d_model": 8}'], "it is for one family"),
+        (["--shrinkage", "-1"], "shrinkage=-1"),
+        (["--step_limit", "0"], "step_limit=0"),
+    ],
+)
+def test_flags_that_do_not_go_together(csv, tmp_path, monkeypatch, capsys, flags, message):
+    arguments = ["--dataset", csv, "--output_dir", tmp_path / "run", "--context_length", 48, "--prediction_length", 16]
+    assert message in fails(monkeypatch, capsys, "distill.py", *arguments, *flags)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_pair_without_teacher_needs_no_signal(csv, tmp_path, monkeypatch):
+    run(
+        monkeypatch, "distill.py", "--dataset", csv, "--output_dir", tmp_path / "run", *FLAGS, "--members", "linear",
+        "--teacher_weights", "0,0", "--controls", "student_no_kd", "--teacher", "patchtst",
+    )  # fmt: skip
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    assert results["models"]["student"]["mse"] == results["models"]["student_no_kd"]["mse"]
+    assert list(results["members"]) == ["linear-alpha0-beta0"]
