@@ -23,7 +23,7 @@ def test_import_registers_the_models_and_loads_nothing_heavy():
     assert done.stdout.split("\n")[:2] == ["TimeDistillForPrediction", "[]"], done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("script", ["distill.py", "train_teacher.py", "evaluate.py", "forecast.py"])
+@pytest.mark.parametrize("script", ["distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "reproduce.py"])
 def test_help_is_complete_and_loads_no_data_library(script):
     code = (
         "import runpy, sys; script = sys.argv[1]; sys.argv = [script, '--help']\n"
@@ -33,7 +33,8 @@ def test_help_is_complete_and_loads_no_data_library(script):
     done = run(code, str(SCRIPTS / script))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "HEAVY []" in done.stdout
-    flags = ("--model", "--input", "--output") if script == "forecast.py" else ("--dataset", "--data_dir")
+    own = {"forecast.py": ("--model", "--input", "--output"), "reproduce.py": ("--matrix", "--report")}
+    flags = own.get(script, ("--dataset", "--data_dir"))
     assert all(flag in done.stdout for flag in flags)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from transformers import AutoModelForTimeSeriesPrediction, Trainer, TrainingArguments
 
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor
@@ -30,7 +31,7 @@ def quick(snippet: str) -> str:
 def test_the_first_screen_and_fine_tuning_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_csv("my.csv")
-    first, second = SNIPPETS
+    first, _, second = SNIPPETS
     assert len([line for line in second.splitlines() if line.strip()]) < 10
     exec(quick(first), {})
     printed = capsys.readouterr().out
@@ -39,6 +40,16 @@ def test_the_first_screen_and_fine_tuning_run(tmp_path, monkeypatch, capsys):
     exec(second, {})
     tuned = TimeDistillProcessor.from_pretrained("runs/finetuned")
     assert tuned.mean != TimeDistillProcessor.from_pretrained("runs/student").mean
+
+
+def test_combining_runs():
+    students = [TimeDistillForPrediction(TimeDistillConfig(architecture="linear")).eval() for _ in range(2)]
+    for number, student in enumerate(students):
+        torch.nn.init.constant_(student.backbone.projection.bias, number)
+    names = dict(zip(("first", "second"), students, strict=True))
+    exec(SNIPPETS[1], names)
+    forecast = names["student"](torch.zeros(1, 720, 1)).prediction_outputs
+    torch.testing.assert_close(forecast, torch.full((1, 96, 1), 0.5))
 
 
 @pytest.mark.parametrize("channels", [3, 5])
