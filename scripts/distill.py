@@ -17,6 +17,8 @@ def _recipe(known: dict) -> dict:
     defaults = recipe_defaults(name, known.get("dataset", DataSettings.dataset), family)
     if teacher != family:
         defaults.pop("teacher_config", None)  # trained already
+    if known.get("architecture", "combination") != "combination":
+        defaults.pop("members", None)
     return defaults
 
 

@@ -15,6 +15,7 @@ from timedistill_hf.run_folder import LOCK
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = [
+    "--recipe", "paper",
     "--context_length", "48", "--prediction_length", "16", "--hidden_size", "16", "--disable_tqdm", "true",
     "--report_to", "none", "--controls", "student_no_kd", "--teacher_epochs", "2", "--num_train_epochs", "6",
     "--early_stopping_patience", "2", "--teacher_config",

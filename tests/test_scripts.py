@@ -32,7 +32,8 @@ def finished(csv, tmp_path_factory):
     """A finished distillation, run as a command in its own process."""
     folder = tmp_path_factory.mktemp("runs") / "student"
     command = [
-        sys.executable, SCRIPTS / "distill.py", "--dataset", csv, "--output_dir", folder, "--hidden_size", "16",
+        sys.executable, SCRIPTS / "distill.py", "--recipe", "paper",
+        "--dataset", csv, "--output_dir", folder, "--hidden_size", "16",
         "--num_train_epochs", "3", "--teacher_epochs", "2", *TINY, *TINY_TEACHER,
     ]  # fmt: skip
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
@@ -110,18 +111,20 @@ def test_a_trained_teacher_is_taken_from_its_folder(csv, tmp_path, monkeypatch, 
     settings.write_text(yaml.safe_dump({"controls": ["none"], "max_steps": 2, "hidden_size": 16, "alpha": 0.5}))
     folder = tmp_path / "student"
     command = ("--dataset", csv, "--output_dir", folder, "--teacher", teacher, "--config", settings, *TINY)
-    run(monkeypatch, "distill.py", *command)
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command)
     results = json.loads((folder / "results.json").read_text())
     assert set(results["models"]) == {"student", "teacher"}
     assert results["teacher"] == {"name": "patchtst", "source": [str(teacher)], "signal": "stored"}
     assert results["settings"]["alpha"] == 0.5
     assert (teacher / "model.safetensors").read_bytes() == before
-    assert "holds results already" in fails(monkeypatch, capsys, "distill.py", *command)
-    run(monkeypatch, "distill.py", *command, "--overwrite")
+    assert "holds results already" in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command)
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command, "--overwrite")
     again = json.loads((folder / "results.json").read_text())
     assert again["models"]["student"]["mse"] == results["models"]["student"]["mse"]
     wrong = (*command[:-8], *TINY, "--context_length", "64", "--overwrite")
-    assert "has context_length=48, the student and its data 64" in fails(monkeypatch, capsys, "distill.py", *wrong)
+    assert "has context_length=48, the student and its data 64" in fails(
+        monkeypatch, capsys, "distill.py", "--recipe", "paper", *wrong
+    )
 
 
 def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, monkeypatch, capsys):
@@ -145,11 +148,11 @@ def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, 
 
         patch.setattr(StopOnNaNCallback, "on_step_begin", interrupt)
         with pytest.raises(Interrupted):
-            run(monkeypatch, "distill.py", *command)
+            run(monkeypatch, "distill.py", "--recipe", "paper", *command)
     assert not (cut / "results.json").exists()
-    error = fails(monkeypatch, capsys, "distill.py", *command, "--alpha", "3")
+    error = fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command, "--alpha", "3")
     assert "holds a run with alpha=1.0, this one has 3.0" in error
-    run(monkeypatch, "distill.py", *command)
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command)
     resumed = json.loads((cut / "results.json").read_text())["models"]
     for name in expected:
         assert resumed[name]["mse"] == pytest.approx(expected[name]["mse"], rel=1e-4), name
@@ -158,7 +161,8 @@ def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, 
 def test_the_teachers_signal_is_stored_where_it_may_be(finished, csv, tmp_path, monkeypatch, capsys, caplog):
     """Live and stored give the same student; a store of one's own is kept and found by the next run."""
     command = (
-        "distill.py", "--dataset", csv, "--teacher", finished[0] / "teacher", "--hidden_size", "16", "--controls",
+        "distill.py", "--recipe", "paper",
+        "--dataset", csv, "--teacher", finished[0] / "teacher", "--hidden_size", "16", "--controls",
         "none", "--num_train_epochs", "2", *TINY,
     )  # fmt: skip
 
@@ -209,14 +213,14 @@ def test_an_interrupted_run_with_overwrite_goes_on_too(csv, tmp_path, monkeypatc
 
     monkeypatch.setattr(TimeDistillTrainer, "compute_loss", counted)
     with pytest.raises(SystemExit) as caught:
-        run(monkeypatch, "distill.py", *command)
+        run(monkeypatch, "distill.py", "--recipe", "paper", *command)
     assert caught.value.code == 143
-    run(monkeypatch, "distill.py", *command)
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command)
     assert steps == list(range(max(steps) + 1))
     first = json.loads((tmp_path / "results.json").read_text())["models"]["student"]["mse"]
     steps.clear()
     steps.append(-1)
-    run(monkeypatch, "distill.py", *command)  # finished: replaced, from the first step on
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command)  # finished: replaced, from the first step on
     assert steps[1] == 0
     assert json.loads((tmp_path / "results.json").read_text())["models"]["student"]["mse"] == first
 
@@ -224,17 +228,17 @@ def test_an_interrupted_run_with_overwrite_goes_on_too(csv, tmp_path, monkeypatc
 def test_two_runs_in_one_folder_do_not_mix(csv, tmp_path, monkeypatch, capsys):
     command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--max_steps", "1", *TINY, *TINY_TEACHER)
     with RunFolder(tmp_path / "out").locked():
-        assert "another run is at work in" in fails(monkeypatch, capsys, "distill.py", *command)
+        assert "another run is at work in" in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command)
         assert [path.name for path in (tmp_path / "out").iterdir()] == [LOCK]
-    run(monkeypatch, "distill.py", *command, "--controls", "none")
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command, "--controls", "none")
 
 
 def test_a_run_is_not_gone_on_with_in_another_way_of_launching(csv, tmp_path, monkeypatch, capsys):
     command = ("--dataset", csv, "--output_dir", tmp_path, "--max_steps", "1", *TINY, *TINY_TEACHER)
-    run(monkeypatch, "distill.py", *command, "--controls", "none")
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command, "--controls", "none")
     (tmp_path / "results.json").unlink()
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    error = fails(monkeypatch, capsys, "distill.py", *command, "--controls", "none")
+    error = fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command, "--controls", "none")
     assert "holds a run with mixed_precision='no', this one has 'bf16'" in error
 
 
@@ -246,16 +250,18 @@ def test_a_teacher_bound_to_its_channels_wants_them_in_order(csv, tmp_path, monk
     )  # fmt: skip
     columns = list(pd.read_csv(csv).columns[1:])
     command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--teacher", teacher, "--max_steps", "1", *TINY)
-    error = fails(monkeypatch, capsys, "distill.py", *command, "--target_columns", *reversed(columns))
+    error = fails(
+        monkeypatch, capsys, "distill.py", "--recipe", "paper", *command, "--target_columns", *reversed(columns)
+    )
     assert "select and order them alike (--target_columns)" in error
-    run(monkeypatch, "distill.py", *command, "--controls", "none", "--split", "0.4,0.3,0.3")
+    run(monkeypatch, "distill.py", "--recipe", "paper", *command, "--controls", "none", "--split", "0.4,0.3,0.3")
     assert "standardised otherwise" in capsys.readouterr().err
 
 
 def test_training_that_diverges_says_what_to_do(csv, tmp_path, monkeypatch, capsys):
     command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--learning_rate", "1e30", *TINY, *TINY_TEACHER)
     with pytest.raises(SystemExit) as caught:
-        run(monkeypatch, "distill.py", *command, "--max_steps", "3")
+        run(monkeypatch, "distill.py", "--recipe", "paper", *command, "--max_steps", "3")
     assert caught.value.code == 2
     assert "lower the learning rate" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out/results.json").exists()
@@ -266,10 +272,14 @@ def test_a_teacher_without_readable_weights_is_named(finished, csv, tmp_path, mo
     teacher.mkdir()
     (teacher / "config.json").write_bytes((finished[0] / "teacher/config.json").read_bytes())
     command = ("--dataset", csv, "--output_dir", tmp_path / "out", "--teacher", teacher, *TINY)
-    assert "cannot be loaded as ITransformerForPrediction" in fails(monkeypatch, capsys, "distill.py", *command)
+    assert "cannot be loaded as ITransformerForPrediction" in fails(
+        monkeypatch, capsys, "distill.py", "--recipe", "paper", *command
+    )
     weights = (finished[0] / "teacher/model.safetensors").read_bytes()
     (teacher / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    assert "cannot be loaded as ITransformerForPrediction" in fails(monkeypatch, capsys, "distill.py", *command)
+    assert "cannot be loaded as ITransformerForPrediction" in fails(
+        monkeypatch, capsys, "distill.py", "--recipe", "paper", *command
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -277,10 +287,12 @@ def test_overwrite_takes_nothing_along_that_is_not_a_runs(csv, tmp_path, monkeyp
     (tmp_path / "README.md").write_text("mine")
     (tmp_path / "teacher").mkdir()
     command = ("--dataset", csv, "--output_dir", tmp_path, "--max_steps", "1", *TINY, "--overwrite")
-    assert "no run of this script" in fails(monkeypatch, capsys, "distill.py", *command)
+    assert "no run of this script" in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command)
     assert (tmp_path / "README.md").read_text() == "mine"
     assert (tmp_path / "teacher").is_dir()
-    assert "is no folder" in fails(monkeypatch, capsys, "distill.py", *command, "--output_dir", csv)
+    assert "is no folder" in fails(
+        monkeypatch, capsys, "distill.py", "--recipe", "paper", *command, "--output_dir", csv
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,5 +320,5 @@ def test_bad_input_ends_at_once_with_one_line(csv, tmp_path, monkeypatch, capsys
         arguments = arguments[:-2]
     if flags[0] == "--teacher":
         arguments = arguments[:-2]
-    assert message in fails(monkeypatch, capsys, "distill.py", *arguments, *flags)
+    assert message in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *arguments, *flags)
     assert not (folder / "results.json").exists()

@@ -151,6 +151,20 @@ def validation_products(
     return products
 
 
+def best_of_each_form(members: Sequence[Candidate], errors: dict[str, float]) -> list[Candidate]:
+    """Of the candidates of one form the one with the least validation error: how much it is to hear of the teacher.
+
+    Args:
+        errors: validation MSE by name.
+    """
+    best: dict[str, Candidate] = {}
+    for candidate in members:
+        rival = best.setdefault(candidate.form, candidate)
+        if errors[candidate.name] < errors[rival.name]:
+            best[candidate.form] = candidate
+    return list(best.values())
+
+
 def select(
     models: dict[str, TimeDistillForPrediction],
     products: torch.Tensor,

@@ -9,7 +9,7 @@ from accelerate import PartialState
 from torch import nn
 from transformers import PreTrainedModel
 
-from .candidates import Candidate, Selection, find_candidates, select, validation_products
+from .candidates import Candidate, Selection, best_of_each_form, find_candidates, select, validation_products
 from .cli.settings import DistillSettings, StudentSettings
 from .data.windows import ForecastData
 from .errors import InputError
@@ -110,7 +110,8 @@ class RunStudent:
             trainer = make_trainer if candidate.is_distilled else None
             models[name] = self._train_one(candidate, data, config, trainer, self.folder / "candidates" / name)
         products = validation_products(models, data, self.args.eval_batch_size)
-        roles = {"student": (chosen, self.folder)}
+        errors = dict(zip(models, products.diagonal().tolist(), strict=True))
+        roles = {"student": (best_of_each_form(chosen, errors), self.folder)}
         if self.has_control:
             roles["student_no_kd"] = (plain, self.folder / "controls" / "student_no_kd")
         students, selections = {}, {}
@@ -189,7 +190,7 @@ class RunStudent:
                 **asdict(candidate),
                 "parameters": models[name].num_parameters(),
                 "weight": shares["student"].get(name, 0.0),
-                "weight_no_kd": shares["student_no_kd"].get(name, 0.0) if "student_no_kd" in shares else None,
+                "weight_no_kd": shares.get("student_no_kd", {}).get(name, 0.0),
                 "validation_mse": products[index, index].item(),
                 "mse": tested[index, index].item(),
             }

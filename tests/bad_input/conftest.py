@@ -47,7 +47,8 @@ def command(work):
         common += [*LENGTHS, "--output_dir", work / "out", "--max_steps", 1, "--disable_tqdm", "true"]
         if script == "train_teacher.py":
             return common
-        return [*common, "--teacher", work / "itransformer", "--hidden_size", 16, "--controls", "none"]
+        own = ["--recipe", "paper", "--hidden_size", 16, "--controls", "none"]
+        return [*common, "--teacher", work / "itransformer", *own]
 
     return build
 

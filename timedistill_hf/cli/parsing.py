@@ -48,7 +48,7 @@ def parse(
     _check_choices(types, from_file)
     chosen = dict(defaults)
     if recipe is not None and not {"-h", "--help"} & set(arguments):
-        peeked = {name: _peek(arguments, name) for name in ("recipe", "dataset", "teacher")}
+        peeked = {name: _peek(arguments, name) for name in ("recipe", "dataset", "teacher", "architecture")}
         so_far = from_file | {name: value for name, value in peeked.items() if value is not None}
         chosen |= recipe(so_far)
     chosen = {name: _as_text(value, takes_list[name]) for name, value in chosen.items() if name in known}

@@ -110,7 +110,10 @@ class StudentSettings:
         default="mlp",
         metadata={"help": "What corrects the linear map of 'residual'.", "choices": ["mlp", "patch_mixer"]},
     )
-    patch_length: int = field(default=48, metadata={"help": "Steps of one patch of a patch mixer."})
+    patch_length: int | None = field(
+        default=None,
+        metadata={"help": "Steps of one patch of a patch mixer; a fifteenth of the look-back by default."},
+    )
     num_hidden_layers: int = field(default=2, metadata={"help": "Layers of a patch mixer."})
     period: int | None = field(
         default=None, metadata={"help": "Steps of one period of 'periodic' and 'cycle'; the data's season by default."}
@@ -143,7 +146,7 @@ class StudentSettings:
                 hidden_norm=self.hidden_norm,
                 dropout=self.dropout,
                 core=self.core,
-                patch_length=min(self.patch_length, data.processor.context_length),
+                patch_length=self.patch_length or max(1, data.processor.context_length // 15),
                 num_hidden_layers=self.num_hidden_layers,
                 period=period,
                 **supervision,
@@ -228,7 +231,11 @@ class DistillSettings:
         metadata={"help": "Controls beside the student: student_no_kd, linear, seasonal_naive; or none."},
     )
     recipe: str = field(
-        default="paper", metadata={"help": "Named defaults; 'paper': student, objective and schedule as published."}
+        default="best",
+        metadata={
+            "help": "Named defaults; 'best': small forms with and without the teacher's help, combined on validation; "
+            "'paper': student, objective and schedule as published."
+        },
     )
     config: str | None = field(
         default=None,
