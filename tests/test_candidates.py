@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
-from timedistill_hf.candidates import Candidate, find_candidates, parse_form, select, validation_products
+from timedistill_hf.candidates import (
+    Candidate,
+    best_of_each_form,
+    find_candidates,
+    parse_form,
+    select,
+    validation_products,
+)
 from timedistill_hf.errors import InputError
 
 from .conftest import CHANNELS, CONTEXT, HORIZON
@@ -77,6 +84,15 @@ class TestFindCandidates:
     def test_pairs_that_are_none(self, base, pair):
         with pytest.raises(InputError, match=r"teacher_weights: .*expected alpha,beta"):
             find_candidates(["linear"], [pair], base)
+
+
+def test_of_each_form_the_best_on_validation_is_kept(base):
+    found = find_candidates(["linear", "residual"], ["0,0", "1,0", "1,1"], base)
+    errors = dict(zip([candidate.name for candidate in found], [0.3, 0.2, 0.5, 0.4, 0.6], strict=True))
+    kept = best_of_each_form(found, errors)
+    assert [(candidate.form, candidate.alpha, candidate.beta) for candidate in kept] == [
+        ("linear", 1, 0), ("residual", 1, 0),
+    ]  # fmt: skip
 
 
 class TestSelect:

@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+from torch.utils.data import Subset
 from transformers import PreTrainedModel
 
 from .cli.settings import DataSettings, DistillSettings, StudentSettings
+from .data.mixed import TrainWindows, WithMixedWindows
 from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.controls import SeasonalNaive
@@ -87,8 +89,12 @@ class Distillation:
         self.folder.check(record, overwrite=self.settings.overwrite)
         config = self._student.config(data)
         loaded = self._teachers.load(data)
-        if self.settings.teacher_signal == "stored" or len(loaded) == len(self.settings.teacher):
-            self._may_be_stored(self._signal_of(self._teachers.untrained(data, loaded), config), data)
+        is_known = self.settings.teacher_signal == "stored" or len(loaded) == len(self.settings.teacher)
+        if is_known or self.settings.mixed_windows:
+            untrained = self._signal_of(self._teachers.untrained(data, loaded), config)
+            windows = self._training_windows(data, untrained, config)
+            if is_known:
+                self._may_be_stored(untrained, windows)
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
             if self.args.should_save:
@@ -100,11 +106,12 @@ class Distillation:
         teachers = self._teachers.train(data, loaded)
         teacher = self._teachers.mix(data, teachers).to(self.args.device)
         signal = self._signal_of(teacher, config)
-        (is_stored,) = broadcast_object_list([self._may_be_stored(signal, data)])
+        windows = self._training_windows(data, signal, config)
+        (is_stored,) = broadcast_object_list([self._may_be_stored(signal, windows)])
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
         if len(teachers) > 1:
             models |= {f"teacher_{name}": member for name, member in teachers.items()}
-        students = self._student.train(data, config, self._make_trainer(data, signal, is_stored))
+        students = self._student.train(data, config, self._make_trainer(data, windows, signal, is_stored))
         models |= students.models
         if "linear" in self.settings.controls:
             models["linear"] = self._linear_control(data, config)
@@ -131,21 +138,36 @@ class Distillation:
         """The teacher as the students listen to it."""
         return teacher if self._student.wants_feature(config) else ForecastOnly(teacher)
 
-    def _make_trainer(self, data: ForecastData, teacher: FrozenTeacher, is_stored: bool) -> MakeTrainer:
+    def _training_windows(self, data: ForecastData, teacher: FrozenTeacher, config: TimeDistillConfig) -> TrainWindows:
+        """What the teacher is to label: the train windows and, where students listen to its forecasts, mixed ones."""
+        share = self.settings.mixed_windows if self._student.wants_forecast(config) else 0
+        if share and teacher.num_time_features:
+            raise InputError(
+                f"--mixed_windows {share:g}: the teacher ({teacher.name}) needs {teacher.num_time_features} calendar "
+                "features, which windows mixed from two do not have: leave out --mixed_windows, or choose another "
+                "--teacher"
+            )
+        windows = data.for_teacher(teacher.num_time_features).train
+        return WithMixedWindows(windows, share, self.args.seed) if share else windows
+
+    def _make_trainer(
+        self, data: ForecastData, labelled: TrainWindows, teacher: FrozenTeacher, is_stored: bool
+    ) -> MakeTrainer:
         def make(model: PreTrainedModel, args: TimeDistillTrainingArguments) -> TimeDistillTrainer:
-            windows = data.for_teacher(teacher.num_time_features).train
+            windows = labelled
             if is_stored:
                 windows = store_signal(teacher, windows, self._signal_directory, batch_size=args.eval_batch_size)
+            if self.settings.mixed_windows and not args.alpha:
+                windows = Subset(windows, range(len(data.train)))  # the real ones; the mixed ones follow them
             arguments = data.for_trainer() | {"train_dataset": windows}
             return TimeDistillTrainer(model=model, args=args, teacher=None if is_stored else teacher, **arguments)
 
         return make
 
-    def _may_be_stored(self, teacher: FrozenTeacher, data: ForecastData) -> bool:
+    def _may_be_stored(self, teacher: FrozenTeacher, windows: TrainWindows) -> bool:
         """Whether the teacher's signal is to be stored: asked for, within the size allowed, and there is room."""
         if self.settings.teacher_signal == "live":
             return False
-        windows = data.for_teacher(teacher.num_time_features).train
         size, limit = stored_bytes(teacher, windows) / 1e9, self.settings.signal_limit_gb
         if size <= limit and has_room(teacher, windows, self._signal_directory):
             return True

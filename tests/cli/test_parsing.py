@@ -50,7 +50,7 @@ def test_files_may_use_yamls_own_types(tmp_path):
     file.write_text("teacher_config: {d_model: 8}\nteacher:\ncontrols: linear\n")
     settings = parse((DistillSettings,), ["--config", str(file)])[0]
     assert settings.teacher_fields() == {"d_model": 8}
-    assert settings.teacher == "itransformer"
+    assert settings.teacher == ["itransformer"]
     assert settings.controls == ["linear"]
     file.write_text("split: [0.7, 0.1, 0.2]\ntarget_columns: c0\n")
     settings, _ = parse((DataSettings, DistillSettings), ["--config", str(file)])
@@ -119,8 +119,8 @@ def test_recipe_paper_sets_everything_as_published(tmp_path):
     _, student, _, args = read("traffic_sub6", "itransformer")
     assert (student.hidden_size, student.normalization) == (1024, "revin")
     assert (args.per_device_train_batch_size, args.num_train_epochs, args.alpha) == (8, 10, 0.5)
-    with pytest.raises(InputError, match="recipe='best'"):
-        recipe_defaults("best", "etth1", None)
+    with pytest.raises(InputError, match="recipe='bets'.*did you mean 'best'"):
+        recipe_defaults("bets", "etth1", None)
 
 
 def test_family_defaults_are_flags_of_the_teacher_script(tmp_path):

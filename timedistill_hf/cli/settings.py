@@ -106,6 +106,10 @@ class StudentSettings:
         },
     )
     dropout: float = field(default=0.0, metadata={"help": "Share of hidden units that is dropped in training."})
+    input_noise: float = field(
+        default=0.0,
+        metadata={"help": "In training, noise on each window as a share of its deviation: a ridge penalty."},
+    )
     core: str = field(
         default="mlp",
         metadata={"help": "What corrects the linear map of 'residual'.", "choices": ["mlp", "patch_mixer"]},
@@ -145,6 +149,7 @@ class StudentSettings:
                 revin_affine=self.revin_affine,
                 hidden_norm=self.hidden_norm,
                 dropout=self.dropout,
+                input_noise=self.input_noise,
                 core=self.core,
                 patch_length=self.patch_length or max(1, data.processor.context_length // 15),
                 num_hidden_layers=self.num_hidden_layers,
@@ -213,6 +218,13 @@ class DistillSettings:
     max_parameters: int = field(
         default=1_500_000, metadata={"help": "With a combination: parameters that the student may have."}
     )
+    mixed_windows: float = field(
+        default=0.0,
+        metadata={
+            "help": "Extra training windows, as a share of the real ones, that are mixed from two and labelled by the "
+            "teacher alone."
+        },
+    )
     series_per_batch: int | None = field(
         default=None,
         metadata={
@@ -248,6 +260,8 @@ class DistillSettings:
             raise InputError(f"signal_limit_gb={self.signal_limit_gb}: expected 0 or more gigabytes")
         if not 0 <= self.shrinkage < float("inf"):
             raise InputError(f"shrinkage={self.shrinkage}: expected a number from 0")
+        if not 0 <= self.mixed_windows < float("inf"):
+            raise InputError(f"mixed_windows={self.mixed_windows}: expected a number from 0")
         for name in ("max_parameters", "series_per_batch", "step_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:

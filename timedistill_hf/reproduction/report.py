@@ -67,6 +67,8 @@ def document(results: Sequence[Result], summary: dict, plots: dict[str, str], co
     if summary["ablations"]:
         parts += ["## What each part brings", *_ablations(summary["ablations"])]
         parts += [f"![{title}](images/{name})" for title, name in plots.items() if name.startswith("ablation")]
+    if summary["alternatives"]:
+        parts += ["## The same candidates, chosen otherwise", *_alternatives(summary["alternatives"])]
     if summary["members"]:
         parts += ["## The members of the student", *_members(summary["members"])]
     parts += ["## Run it again", _commands(results), END]
@@ -171,6 +173,22 @@ def _ablations(ablations: list[dict]) -> list[str]:
     ]  # fmt: skip
     headers = ["base", "variant", "mean change", "over cells", "over seeds", "cells", "runs"]
     return [text, _table(rows, headers, left=2)]
+
+
+def _alternatives(alternatives: list[dict]) -> list[str]:
+    text = (
+        "Change of the student's test MSE if the weights of the same trained candidates had been found otherwise, "
+        "still on validation windows only; below zero it would have been better. Computed from the products of the "
+        "candidates' errors, over all cells and seeds of the base recipes."
+    )
+    rows = [
+        [
+            row["choice"], _change(row["change"]),
+            f"{row['over_cells']['min']:+.2f} to {row['over_cells']['max']:+.2f} %", row["runs"],
+        ]
+        for row in alternatives
+    ]  # fmt: skip
+    return [text, _table(rows, ["choice", "mean change", "over runs", "runs"], left=1)]
 
 
 def _members(members: list[dict]) -> list[str]:

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from ..data.benchmarks import BENCHMARKS
+from .alternatives import alternatives
 from .cells import slug
 from .published import CONTEXT_LENGTH, HORIZONS, PUBLISHED, Published
 from .results import Result
@@ -20,8 +21,8 @@ def summarise(results: Iterable[Result]) -> dict:
     """All numbers of the report.
 
     Returns:
-        `cells`, `averages`, `ablations` and `members`: lists of dicts, ready for JSON; errors on standardised values,
-        changes in per cent.
+        `cells`, `averages`, `ablations`, `members` and `alternatives`: lists of dicts, ready for JSON; errors on
+        standardised values, changes in per cent.
     """
     results = sorted(results, key=_order)
     bases = [result for result in results if result.base is None]
@@ -33,6 +34,7 @@ def summarise(results: Iterable[Result]) -> dict:
         ],
         "ablations": _ablations(results),
         "members": _members(bases),
+        "alternatives": alternatives(bases),
     }
 
 

@@ -37,6 +37,8 @@ class TimeDistillConfig(PreTrainedConfig):
         hidden_norm (`str`): normalisation of the hidden layer: `"batchnorm"` with the channels as its features (the
             published form, bound to its channel count), `"layernorm"` over D, or `"none"`.
         dropout (`float`): share of the hidden layer that is dropped in training, from 0 to below 1.
+        input_noise (`float`): in training, deviation of the noise on the normalised window, as a share of the window's
+            own deviation; its square is the weight of a ridge penalty, relative to the mean variance of a step.
         core (`str`): what corrects the linear map of `"residual"`: `"mlp"` or `"patch_mixer"`.
         patch_length (`int`): time steps of a patch, at most `context_length`; the oldest steps that fill no patch are
             not read.
@@ -67,6 +69,7 @@ class TimeDistillConfig(PreTrainedConfig):
     revin_affine: bool = True
     hidden_norm: Literal["batchnorm", "layernorm", "none"] = "batchnorm"
     dropout: float | int = 0.0
+    input_noise: float | int = 0.0
     core: Literal["mlp", "patch_mixer"] = "mlp"
     patch_length: int = 48
     num_hidden_layers: int = 2
@@ -119,6 +122,8 @@ class TimeDistillConfig(PreTrainedConfig):
             raise ValueError(f"moving_average={self.moving_average}: expected an odd positive number, such as 25")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: expected a share from 0 to below 1")
+        if not 0 <= self.input_noise < float("inf"):
+            raise ValueError(f"input_noise={self.input_noise}: expected a number from 0")
         if not 0 <= self.frequency_weight <= 1:
             raise ValueError(f"frequency_weight={self.frequency_weight}: expected a share from 0 to 1")
         if self.architecture in PERIODIC_ARCHITECTURES and self.period > self.context_length:

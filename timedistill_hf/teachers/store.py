@@ -23,7 +23,8 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm.auto import tqdm
 
-from ..data.windows import WindowDataset, split_targets
+from ..data.mixed import TrainWindows
+from ..data.windows import split_targets
 from ..errors import InputError
 from ..files import staged_file, write_json
 from .signal import FrozenTeacher, TeacherSignal
@@ -81,7 +82,7 @@ class StoreLayout:
         return range(first, min(first + self.windows_per_shard, self.num_windows))
 
 
-def signal_shapes(teacher: FrozenTeacher, windows: WindowDataset) -> dict[str, list[int]]:
+def signal_shapes(teacher: FrozenTeacher, windows: TrainWindows) -> dict[str, list[int]]:
     """The shapes of the teacher's signal for a window; one is run to see them."""
     inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[0].items()})
     device = next(teacher.parameters()).device
@@ -89,19 +90,19 @@ def signal_shapes(teacher: FrozenTeacher, windows: WindowDataset) -> dict[str, l
     return {name: list(tensor.shape[1:]) for name, tensor in signal._asdict().items() if tensor is not None}
 
 
-def stored_bytes(teacher: FrozenTeacher, windows: WindowDataset) -> int:
+def stored_bytes(teacher: FrozenTeacher, windows: TrainWindows) -> int:
     """Bytes that a store of the teacher's signal would take; nothing is written."""
     return len(windows) * _window_bytes(signal_shapes(teacher, windows))
 
 
-def has_room(teacher: FrozenTeacher, windows: WindowDataset, directory: str | Path) -> bool:
+def has_room(teacher: FrozenTeacher, windows: TrainWindows, directory: str | Path) -> bool:
     """Whether the disk has room for what of the store is not there yet."""
     layout = _plan(teacher, windows)
     folder = Path(directory) / layout.fingerprint
     return _bytes_to_write(folder, layout) <= free_bytes(folder)
 
 
-def _plan(teacher: FrozenTeacher, windows: WindowDataset) -> StoreLayout:
+def _plan(teacher: FrozenTeacher, windows: TrainWindows) -> StoreLayout:
     shapes = signal_shapes(teacher, windows)
     return StoreLayout(
         fingerprint=_fingerprint(teacher, windows),
@@ -113,7 +114,7 @@ def _plan(teacher: FrozenTeacher, windows: WindowDataset) -> StoreLayout:
 
 
 def store_signal(
-    teacher: FrozenTeacher, windows: WindowDataset, directory: str | Path, *, batch_size: int = 64
+    teacher: FrozenTeacher, windows: TrainWindows, directory: str | Path, *, batch_size: int = 64
 ) -> "StoredSignalDataset":
     """Run the teacher over all windows, as far as that was not done before, and give the windows with its signal.
 
@@ -148,7 +149,7 @@ class StoredSignalDataset(Dataset):
     teacher needed, are left out.
     """
 
-    def __init__(self, windows: WindowDataset, folder: Path, layout: StoreLayout):
+    def __init__(self, windows: TrainWindows, folder: Path, layout: StoreLayout):
         self.windows = windows.with_time_features(None)
         self.folder = folder
         self.layout = layout
@@ -172,7 +173,7 @@ def _window_bytes(shapes: dict[str, list[int]]) -> int:
     return 4 * sum(math.prod(shape) for shape in shapes.values())
 
 
-def _fingerprint(teacher: FrozenTeacher, windows: WindowDataset) -> str:
+def _fingerprint(teacher: FrozenTeacher, windows: TrainWindows) -> str:
     parts = (_FORMAT, teacher.fingerprint(), windows.fingerprint())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -234,7 +235,7 @@ def _check_room(folder: Path, layout: StoreLayout) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _fill(teacher: FrozenTeacher, windows: WindowDataset, folder: Path, layout: StoreLayout, batch_size: int) -> None:
+def _fill(teacher: FrozenTeacher, windows: TrainWindows, folder: Path, layout: StoreLayout, batch_size: int) -> None:
     state = PartialState()
     logger.info("Teacher signal: %s windows, %.2f GB in %s", f"{layout.num_windows:,}", layout.num_bytes / 1e9, folder)
     if state.is_main_process:
@@ -269,7 +270,7 @@ def _is_complete(folder: Path, shard: int, layout: StoreLayout) -> bool:
 
 
 def _fill_shard(
-    teacher: FrozenTeacher, windows: WindowDataset, folder: Path, shard: int, layout: StoreLayout, batch_size: int
+    teacher: FrozenTeacher, windows: TrainWindows, folder: Path, shard: int, layout: StoreLayout, batch_size: int
 ) -> None:
     signals = list(_signals(teacher, windows, layout.shard_rows(shard), batch_size))
     tensors = {
@@ -280,7 +281,7 @@ def _fill_shard(
         save_file(tensors, stage)
 
 
-def _signals(teacher: FrozenTeacher, windows: WindowDataset, rows: range, batch_size: int) -> Iterator[TeacherSignal]:
+def _signals(teacher: FrozenTeacher, windows: TrainWindows, rows: range, batch_size: int) -> Iterator[TeacherSignal]:
     device = next(teacher.parameters()).device
     for batch in DataLoader(Subset(windows, rows), batch_size=batch_size):
         inputs, _ = split_targets(batch)

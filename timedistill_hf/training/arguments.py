@@ -46,6 +46,10 @@ class ForecastTrainingArguments(TrainingArguments):
     lr_constant_epochs: int = field(
         default=1, metadata={"help": "With lr_epoch_decay: epochs at the full learning rate before the first decay."}
     )
+    weight_averaging: float = field(
+        default=0.0,
+        metadata={"help": "Decay per step of the moving average of weights that is evaluated and saved; 0 is off."},
+    )
     learning_rate: float = field(default=1e-3, metadata={"help": "Initial learning rate."})
     num_train_epochs: float = field(default=10.0, metadata={"help": "Passes over the training windows at most."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Windows per training step and device."})
@@ -129,7 +133,7 @@ class ForecastTrainingArguments(TrainingArguments):
         for name in ("weight_decay", "max_grad_norm", "adam_epsilon"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name}={getattr(self, name)}: expected a number from 0")
-        for name in ("adam_beta1", "adam_beta2"):
+        for name in ("adam_beta1", "adam_beta2", "weight_averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected a number from 0 to below 1")
         for name in _AT_LEAST_ONE:

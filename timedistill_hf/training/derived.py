@@ -22,6 +22,7 @@ _PROCEDURE = (
     "warmup_steps",
     "num_train_epochs",
     "early_stopping_patience",
+    "weight_averaging",
     "per_device_train_batch_size",
 )
 

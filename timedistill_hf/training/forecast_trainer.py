@@ -4,7 +4,6 @@ import json
 import os
 
 import torch
-from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from ..data.windows import split_targets
@@ -13,9 +12,10 @@ from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping
 from .interruption import SaveOnTerminationCallback
+from .weight_averaging import WeightAveragingTrainer
 
 
-class ForecastTrainer(Trainer):
+class ForecastTrainer(WeightAveragingTrainer):
     """Trains a model with `past_values -> prediction_outputs` on windows: teachers, controls, plain students.
 
     Evaluation reports `eval_mse` and `eval_mae` over every observed entry of every window, each counted once also on

@@ -91,11 +91,12 @@ def _is_over(checkpoint: str, patience: int) -> bool:
 
 
 def _restore_best(trainer: ForecastTrainer, folder: Path, checkpoint: str) -> None:
-    """What the Trainer does at the end of training: the best checkpoint's weights, and the log so far."""
+    """What the Trainer does at the end of training: the best (or last) checkpoint's weights, and the log so far."""
     state = TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME))
-    best = folder / f"{PREFIX_CHECKPOINT_DIR}-{state.best_global_step or state.global_step}"
+    best = state.best_global_step if trainer.args.load_best_model_at_end else None
+    chosen = folder / f"{PREFIX_CHECKPOINT_DIR}-{best or state.global_step}"
     trainer.state = state
-    trainer.model = load_weights(type(trainer.model), best).to(trainer.args.device)
+    trainer.model = load_weights(type(trainer.model), chosen).to(trainer.args.device)
 
 
 def newest_complete_checkpoint(folder: Path, world_size: int = 1) -> str | None:

@@ -176,6 +176,10 @@ class TimeDistillTrainer(ForecastTrainer):
         names = {f"{REGRESSOR_NAME}.{name}" for name in self.regressor.state_dict()}
         self.model._keys_to_ignore_on_save -= names
 
+    def _own_parameters(self) -> dict[str, nn.Parameter]:
+        parameters = super()._own_parameters()
+        return {name: value for name, value in parameters.items() if not name.startswith(f"{REGRESSOR_NAME}.")}
+
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.regressor is not None and self.args.should_save:

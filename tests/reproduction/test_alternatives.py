@@ -1,0 +1,73 @@
+"""Other choices among known candidates, against forecasts whose errors are computed entry by entry."""
+
+import numpy as np
+import pytest
+
+from timedistill_hf.reproduction.alternatives import alternatives
+from timedistill_hf.reproduction.results import Result
+
+
+MEMBERS = {
+    "linear-0": {"form": "linear", "alpha": 0.0, "beta": 0.0},
+    "linear-1": {"form": "linear", "alpha": 0.5, "beta": 0.0},
+    "cycle-0": {"form": "cycle", "alpha": 0.0, "beta": 0.0},
+    "cycle-1": {"form": "cycle", "alpha": 0.5, "beta": 0.0},
+}
+
+
+@pytest.fixture
+def errors():
+    """By part: errors `[candidates, entries]`; on validation linear-1 and cycle-0 are the better of their form."""
+    rng = np.random.default_rng(3)
+    scales = np.array([1.0, 0.9, 1.0, 1.3])[:, None]
+    return {part: scales * rng.normal(size=(4, 50)) for part in ("validation", "test")}
+
+
+def result(errors) -> Result:
+    products = {part: (each @ each.T / each.shape[1]).tolist() for part, each in errors.items()}
+    return Result({"members": MEMBERS, "error_products": products, "settings": {"shrinkage": 0.5}})
+
+
+def best_of_grid(errors, rows, shrinkage):
+    """Weights of two or more rows on a fine grid, by the sum of squares that they are to make least."""
+    own = errors["validation"][rows]
+    least = (own**2).mean(axis=1).min()
+    shares = np.linspace(0, 1, 2001)
+    found = [(np.array([share, 1 - share])) for share in shares]
+    objective = [((w @ own) ** 2).mean() + shrinkage * least * ((w - 0.5) ** 2).sum() for w in found]
+    weights = found[int(np.argmin(objective))]
+    return ((weights @ errors["test"][rows]) ** 2).mean()
+
+
+def test_changes_are_those_of_the_forecasts(errors):
+    rows = {row["choice"]: row for row in alternatives([result(errors)])}
+    test = errors["test"]
+    base = best_of_grid(errors, [1, 2], 0.5)
+    expected = {
+        "equal weights": ((0.5 * test[1] + 0.5 * test[2]) ** 2).mean(),
+        "no pull towards equal weights": best_of_grid(errors, [1, 2], 0.0),
+        "five times the pull": best_of_grid(errors, [1, 2], 2.5),
+        "the one candidate that is best on validation": (test[1] ** 2).mean(),
+        "no teacher": best_of_grid(errors, [0, 2], 0.5),
+        "every form with the teacher": best_of_grid(errors, [1, 3], 0.5),
+        "without linear": (test[2] ** 2).mean(),
+        "without cycle": (test[1] ** 2).mean(),
+        "linear alone": (test[1] ** 2).mean(),
+        "cycle alone": (test[2] ** 2).mean(),
+    }
+    for choice, value in expected.items():
+        assert rows[choice]["change"] == pytest.approx(100 * (value / base - 1), abs=0.01), choice
+    assert set(rows) == {*expected, "all candidates, each form with every weight of the teacher"}
+    assert [row["change"] for row in rows.values()] == sorted(row["change"] for row in rows.values())
+
+
+def test_runs_are_averaged_and_others_left_out(errors):
+    other = {part: each[[0, 1, 3, 2]] for part, each in errors.items()}
+    single = [{row["choice"]: row["change"] for row in alternatives([result(each)])} for each in (errors, other)]
+    together = alternatives([result(errors), Result({"members": MEMBERS}), result(other)])
+    for row in together:
+        values = [each[row["choice"]] for each in single]
+        assert row["runs"] == 2
+        assert row["change"] == pytest.approx(np.mean(values))
+        assert row["over_cells"] == {"min": pytest.approx(min(values)), "max": pytest.approx(max(values))}
+    assert alternatives([Result({})]) == []
