@@ -73,8 +73,8 @@ def paper(dataset: str, teacher_family: str | None) -> dict:
 
 
 _BEST_MEMBERS = (
-    "linear",
-    "linear:mse",
+    "linear:input_noise=0.3",
+    "linear:mse:input_noise=0.4",
     "periodic",
     "residual:last:hidden_size=512:dropout=0.2",
     "residual:revin:core=patch_mixer:hidden_size=64:dropout=0.2",
