@@ -1,12 +1,13 @@
 # On a machine with Python 3.11+ and make: `make demo`, `make test`. Both set up .venv first and can be run again.
 PYTHON ?= python3
 VENV ?= .venv
+DATA_DIR ?= ../shared/data
 BIN := $(VENV)/bin
 THREADS := $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 LAUNCH := $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
 	--num_cpu_threads_per_process $(THREADS)
 
-.PHONY: setup demo test test-slow lint format clean
+.PHONY: setup demo test test-slow reproduce report lint format clean
 
 setup: $(VENV)/.installed
 
@@ -18,14 +19,21 @@ $(VENV)/.installed: setup.py constraints.txt
 
 demo: setup
 	$(LAUNCH) scripts/distill.py --dataset synthetic --teacher itransformer --teacher_epochs 6 \
-		--context_length 336 --prediction_length 96 --hidden_size 128 --num_train_epochs 15 \
-		--output_dir runs/demo --overwrite
+		--context_length 336 --prediction_length 96 --step_limit 300 --output_dir runs/demo --overwrite
 
 test: setup
 	$(BIN)/python -m pytest
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# runs what is missing of the research matrix (hours; it goes on where it was interrupted), then its report
+reproduce: setup
+	$(BIN)/python scripts/reproduce.py --matrix benchmarks/matrices/best.yaml --data_dir $(DATA_DIR) --lanes $(THREADS)
+	$(MAKE) report
+
+report: setup
+	$(BIN)/python scripts/reproduce.py --matrix benchmarks/matrices/best.yaml --report
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The figures of the README: recipe `paper` on ETTh1, Weather and part of ECL, 720 -> 96, with every control.
+"""The figures of docs/paper.md: recipe `paper` on ETTh1, Weather and part of ECL, 720 -> 96, with every control.
 
     python benchmarks/paper.py --data_dir DIR      # runs what is missing in benchmarks/results/, then the tables
     python benchmarks/paper.py                     # the tables only
