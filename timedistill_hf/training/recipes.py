@@ -106,7 +106,7 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "max_grad_norm": 0.0,
         "num_train_epochs": 10,
         "step_limit": 2000,
-        "early_stopping_patience": 4,
+        "early_stopping_patience": 0,
     }
 
 
