@@ -7,18 +7,25 @@ from timedistill_hf.training.arguments import TimeDistillTrainingArguments
 from timedistill_hf.training.recipes import recipe_defaults
 
 
+_STEPPING = {"max_steps", "eval_strategy", "eval_steps", "save_strategy", "save_steps"}
+
+
 def _recipe(known: dict) -> dict:
     from timedistill_hf.teachers import teacher_family_name
 
-    named = known.get("teacher", "itransformer")
-    teacher = named if isinstance(named, str) else named[0]
+    teachers = known.get("teacher", ["itransformer"])
+    teacher = teachers[0]
     family = teacher_family_name(teacher)
     name = known.get("recipe", DistillSettings.recipe)
     defaults = recipe_defaults(name, known.get("dataset", DataSettings.dataset), family)
-    if teacher != family:
-        defaults.pop("teacher_config", None)  # trained already
+    if teacher != family or len(teachers) > 1:
+        defaults.pop("teacher_config", None)  # trained already, or not all of that family
     if known.get("architecture", "combination") != "combination":
         defaults.pop("members", None)
+    if "per_device_train_batch_size" in known:
+        defaults.pop("series_per_batch", None)
+    if _STEPPING & set(known):
+        defaults.pop("step_limit", None)
     return defaults
 
 

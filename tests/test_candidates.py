@@ -10,6 +10,7 @@ from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.candidates import (
     Candidate,
     best_of_each_form,
+    choose_versions,
     find_candidates,
     parse_form,
     select,
@@ -52,6 +53,10 @@ class TestForms:
     @pytest.mark.parametrize(
         ("form", "message"),
         [
+            ("linear:members=3", "'members=3' in 'linear:members=3' is neither"),
+            ("linear:num_input_channels=5", "is neither"),
+            ("linear:architecture=mlp", "is neither"),
+            ("linear:revin_affine=yes", "'yes' in 'linear:revin_affine=yes': expected a value of type bool"),
             ("linear:median", "'median' in 'linear:median' is neither"),
             ("residual:hidden_size=wide", "'wide' in 'residual:hidden_size=wide': expected a value of type int"),
             ("residual:width=4", "'width=4' in 'residual:width=4' is neither"),
@@ -95,6 +100,24 @@ def test_of_each_form_the_best_on_validation_is_kept(base):
     ]  # fmt: skip
 
 
+def test_two_forms_that_are_the_same_are_refused(base):
+    with pytest.raises(InputError, match="'linear:mean' is the same as 'linear'"):
+        find_candidates(["linear", "linear:mean"], ["0,0"], base)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.1, "better of each"), (3.0, "plain")])
+def test_versions_are_those_with_the_least_error_together(base, scale, expected):
+    """The taught linear form is better alone, by a hair; its errors may be those of the residual form all the same."""
+    found = find_candidates(["linear", "residual"], ["0,0", "1,0"], base)
+    noise = torch.randn(4, 1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    own, shared = noise[:2], noise[2:]
+    errors = torch.stack([own[0], 0.98 * own[1], own[1], scale * shared[0]])
+    products = errors @ errors.T / 1000
+    kept = choose_versions(found, [candidate.name for candidate in found], products, 0.0)
+    alphas = [candidate.alpha for candidate in kept]
+    assert alphas == ([1, 1] if expected == "better of each" else [0, 0])
+
+
 class TestSelect:
     FORMS = ("linear", "linear:last", "periodic:period=12", "residual:last")
 
@@ -113,7 +136,7 @@ class TestSelect:
 
     def test_no_weights_on_a_grid_are_better(self, models, data):
         products = validation_products(models, data, batch_size=32)
-        selection = select(models, products, shrinkage=0.0, max_parameters=10**9, label="student")
+        selection = select(models, products, shrinkage=0.0, max_parameters=10**9, loss={}, label="student")
         steps = np.linspace(0, 1, 11)
         grid = [w for w in itertools.product(steps, repeat=len(models)) if abs(sum(w) - 1) < 1e-9]
         least = min(np.array(w) @ products.numpy() @ np.array(w) for w in grid)
@@ -123,7 +146,7 @@ class TestSelect:
 
     def test_the_student_forecasts_the_weighted_sum_with_the_error_that_was_said(self, models, data):
         products = validation_products(models, data, batch_size=32)
-        selection = select(models, products, shrinkage=0.3, max_parameters=10**9, label="student")
+        selection = select(models, products, shrinkage=0.3, max_parameters=10**9, loss={}, label="student")
         (again,) = validation_products({"student": selection.student}, data, batch_size=32).flatten().tolist()
         assert again == pytest.approx(selection.error, rel=1e-5)
         assert selection.student.config.architecture == "residual"  # all linear members are in its linear path
@@ -134,7 +157,12 @@ class TestSelect:
             bad.backbone.projection.bias.add_(50)
         models = {"good": good, "bad": bad}
         selection = select(
-            models, validation_products(models, data, 32), shrinkage=0.01, max_parameters=10**9, label="student"
+            models,
+            validation_products(models, data, 32),
+            shrinkage=0.01,
+            max_parameters=10**9,
+            loss={},
+            label="student",
         )
         assert selection.weights == {"good": 1.0, "bad": 0.0}
         for name, parameter in good.state_dict().items():
@@ -143,10 +171,23 @@ class TestSelect:
     def test_it_keeps_to_the_size(self, models, data):
         products = validation_products(models, data, batch_size=32)
         linear = CONTEXT * HORIZON + HORIZON
-        selection = select(models, products, shrinkage=0.3, max_parameters=linear, label="student")
+        selection = select(models, products, shrinkage=0.3, max_parameters=linear, loss={}, label="student")
         assert selection.student.num_parameters() == linear
         assert selection.weights["residual:last"] == 0.0
         assert min(weight for form, weight in selection.weights.items() if form != "residual:last") > 0
+
+    def test_a_size_that_nothing_has_is_refused(self, models, data):
+        products = validation_products(models, data, batch_size=32)
+        with pytest.raises(InputError, match="max_parameters=3: the smallest member has "):
+            select(models, products, shrinkage=0.0, max_parameters=3, loss={}, label="student")
+
+    def test_the_best_member_is_left_out_where_it_is_too_large(self, models, data):
+        products = validation_products(models, data, batch_size=32)
+        products[-1, :] = products[:, -1] = 0.0  # as if it were perfect
+        linear = CONTEXT * HORIZON + HORIZON
+        selection = select(models, products, shrinkage=0.0, max_parameters=linear, loss={}, label="student")
+        assert selection.weights["residual:last"] == 0.0
+        assert selection.student.num_parameters() <= linear
 
     def test_nan_names_the_candidate(self, models, data):
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
 from timedistill_hf import Forecaster
 from timedistill_hf.data.sources import load_series
 from timedistill_hf.run_folder import LOCK, RunFolder
+from timedistill_hf.training.forecast_trainer import ForecastTrainer
 
 
 TINY = ["--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true", "--report_to", "none"]
@@ -322,3 +324,32 @@ def test_bad_input_ends_at_once_with_one_line(csv, tmp_path, monkeypatch, capsys
         arguments = arguments[:-2]
     assert message in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *arguments, *flags)
     assert not (folder / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "batch", "strategy"),
+    [
+        (["--step_limit", "3"], 107, "steps"),
+        (["--step_limit", "3", "--per_device_train_batch_size", "8"], 8, "steps"),
+        (["--eval_strategy", "epoch", "--save_strategy", "epoch", "--num_train_epochs", "1"], 107, "epoch"),
+    ],
+)
+def test_a_flag_takes_the_place_of_what_the_recipe_says(csv, tmp_path, monkeypatch, flags, batch, strategy):
+    trained = []
+    train = ForecastTrainer.train
+    monkeypatch.setattr(
+        ForecastTrainer, "train", lambda self, *a, **k: trained.append(self.args) or train(self, *a, **k)
+    )
+    run(
+        monkeypatch, "distill.py", "--dataset", csv, "--output_dir", tmp_path / "run", *TINY, "--members", "linear",
+        "--teacher_weights", "0,0", "--teacher", "patchtst", "--controls", "none", *flags,
+    )  # fmt: skip
+    args = trained[-1]
+    assert (args.per_device_train_batch_size, args.eval_strategy) == (batch, strategy)
+
+
+def test_the_paper_recipe_takes_two_teachers(csv, tmp_path, monkeypatch):
+    known = {"recipe": "paper", "dataset": "etth2", "teacher": ["itransformer", "patchtst"]}
+    recipe = runpy.run_path(str(SCRIPTS / "distill.py"))["_recipe"]
+    assert "teacher_config" not in recipe(known)
+    assert recipe(known | {"teacher": ["itransformer"]})["teacher_config"] == {"d_model": 128, "ffn_dim": 128}

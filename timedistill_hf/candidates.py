@@ -63,7 +63,7 @@ def parse_form(text: str) -> dict:
     """The configuration fields that a member's text sets."""
     architecture, *changes = text.split(":")
     fields: dict = {"architecture": architecture, "hidden_norm": "layernorm", "revin_affine": False}
-    known = TimeDistillConfig().to_dict()
+    known = {name: value for name, value in TimeDistillConfig().as_member().items() if name != "architecture"}
     for change in changes:
         name, equals, value = change.partition("=")
         if change in _NORMALIZATIONS:
@@ -83,8 +83,10 @@ def parse_form(text: str) -> dict:
 
 def _typed(value: str, kind: type, text: str) -> object:
     try:
-        return value.lower() == "true" if kind is bool else kind(value)
-    except ValueError as error:
+        if kind is bool:
+            return {"true": True, "false": False}[value.lower()]
+        return kind(value)
+    except (KeyError, ValueError) as error:
         raise InputError(f"members: {value!r} in {text!r}: expected a value of type {kind.__name__}") from error
 
 
@@ -97,8 +99,13 @@ def find_candidates(forms: Sequence[str], teacher_weights: Sequence[str], base: 
         base: the configuration of what the forms do not say.
 
     Raises:
-        InputError: a form or a pair of weights is not understood.
+        InputError: a form or a pair of weights is not understood, or two forms are the same.
     """
+    configs: dict[str, str] = {}
+    for form in forms:
+        twin = configs.setdefault(Candidate(form, 0, 0).config(base).to_json_string(), form)
+        if twin != form:
+            raise InputError(f"members: {form!r} is the same as {twin!r}: leave out one of them")
     pairs = [_pair(text) for text in teacher_weights]
     found = {}
     for form in forms:
@@ -135,10 +142,6 @@ class Selection:
     errors: dict[str, float]
     error: float
 
-    def summary(self) -> dict[str, dict]:
-        """Weight and validation MSE by candidate, for results."""
-        return {name: {"weight": weight, "validation_mse": self.errors[name]} for name, weight in self.weights.items()}
-
 
 def validation_products(
     models: dict[str, TimeDistillForPrediction], data: ForecastData, batch_size: int
@@ -149,6 +152,31 @@ def validation_products(
         if not error < float("inf"):
             raise InputError(f"candidate {name} forecasts NaN or infinite values: leave out that member")
     return products
+
+
+def choose_versions(
+    members: Sequence[Candidate], names: Sequence[str], products: torch.Tensor, shrinkage: float
+) -> list[Candidate]:
+    """One candidate of each form: how much each form is to hear of the teacher.
+
+    Of three ways the one whose weighted sum has the least validation error: all without the teacher, all with it (as
+    far as there are such), or of each form the better one.
+
+    Args:
+        names: of all candidates, in the order of `products` `[K, K]`.
+        shrinkage: see [`convex_weights`].
+    """
+    errors = dict(zip(names, products.diagonal().tolist(), strict=True))
+    plain = [candidate for candidate in members if not candidate.is_distilled]
+    taught = [candidate for candidate in members if candidate.is_distilled]
+    ways = [best_of_each_form(group, errors) for group in (members, plain, taught) if group]
+
+    def error(way: list[Candidate]) -> float:
+        rows = [list(names).index(candidate.name) for candidate in way]
+        weights = convex_weights(products[rows][:, rows], shrinkage)
+        return (weights @ products[rows][:, rows] @ weights).item()
+
+    return min(ways, key=error)
 
 
 def best_of_each_form(members: Sequence[Candidate], errors: dict[str, float]) -> list[Candidate]:
@@ -171,6 +199,7 @@ def select(
     *,
     shrinkage: float,
     max_parameters: int,
+    loss: dict,
     label: str,
 ) -> Selection:
     """The convex combination with the least squared validation error, of few members and within a size.
@@ -182,23 +211,29 @@ def select(
         models: by name, in the order of `products`.
         products: `[K, K]` from [`validation_products`].
         shrinkage: pull towards equal weights, see [`convex_weights`].
-        max_parameters: of the folded student; a single member may have more.
+        max_parameters: of the folded student.
+        loss: what fine-tuning the student will minimise, see [`combine`].
         label: what the log calls it.
+
+    Raises:
+        InputError: every single model has more than `max_parameters`.
     """
     names = list(models)
-    kept = list(range(len(names)))
+    kept = [index for index, name in enumerate(names) if models[name].num_parameters() <= max_parameters]
+    if not kept:
+        smallest = min(model.num_parameters() for model in models.values())
+        raise InputError(f"max_parameters={max_parameters}: the smallest member has {smallest}; raise it")
     while True:
         weights = convex_weights(products[kept][:, kept], shrinkage)
         lightest = int(weights.argmin())
         if len(kept) > 1 and weights[lightest] < _LEAST_WEIGHT:
             del kept[lightest]
             continue
-        student = fold(combine([models[names[index]] for index in kept], weights.tolist()))
+        student = fold(combine([models[names[index]] for index in kept], weights.tolist(), loss=loss))
         if len(kept) == 1 or student.num_parameters() <= max_parameters:
             break
-        sizes = torch.tensor([float(models[names[index]].config.feature_size is not None) for index in kept])
-        nonlinear = torch.where(sizes > 0, weights, torch.inf) if sizes.any() else weights
-        del kept[int(nonlinear.argmin())]
+        has_hidden = torch.tensor([models[names[index]].config.feature_size is not None for index in kept])
+        del kept[int(torch.where(has_hidden | ~has_hidden.any(), weights, torch.inf).argmin())]
     error = (weights @ products[kept][:, kept] @ weights).item()
     chosen = dict.fromkeys(names, 0.0) | {names[index]: weight for index, weight in zip(kept, weights.tolist())}
     selection = Selection(student, chosen, dict(zip(names, products.diagonal().tolist())), error)

@@ -185,13 +185,10 @@ class Distillation:
         return Path(self.settings.signal_dir) if self.settings.signal_dir else self.folder.path / SIGNAL_FOLDER
 
     def _linear_control(self, data: ForecastData, config: TimeDistillConfig) -> PreTrainedModel:
-        """One linear layer on squared error: by its own schedule, or as the student where steps are counted."""
+        """One linear layer on squared error, by a schedule of its own whatever the student's (but for `max_steps`)."""
         linear = TimeDistillConfig(**data.shape, architecture="linear")
         folder = self.folder.path / "controls" / "linear"
-        overrides = {"loss": "mse", "frequency_weight": 0.0, "horizon_weighting": "none"}
-        if self.args.max_steps <= 0:
-            overrides |= LINEAR_CONTROL
-        args = derive(self.args, ForecastTrainingArguments, folder, overrides)
+        args = derive(self.args, ForecastTrainingArguments, folder, LINEAR_CONTROL)
 
         def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
             return ForecastTrainer(model=model, args=args, **data.for_trainer())

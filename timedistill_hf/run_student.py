@@ -9,7 +9,7 @@ from accelerate import PartialState
 from torch import nn
 from transformers import PreTrainedModel
 
-from .candidates import Candidate, Selection, best_of_each_form, find_candidates, select, validation_products
+from .candidates import Candidate, Selection, choose_versions, find_candidates, select, validation_products
 from .cli.settings import DistillSettings, StudentSettings
 from .data.windows import ForecastData
 from .errors import InputError
@@ -114,8 +114,8 @@ class RunStudent:
             trainer = make_trainer if candidate.is_distilled else None
             models[name] = self._train_one(candidate, data, config, trainer, self.folder / "candidates" / name)
         products = validation_products(models, data, self.args.eval_batch_size)
-        errors = dict(zip(models, products.diagonal().tolist(), strict=True))
-        roles = {"student": (best_of_each_form(chosen, errors), self.folder)}
+        versions = choose_versions(chosen, list(models), products, self.settings.shrinkage)
+        roles = {"student": (versions, self.folder)}
         if self.has_control:
             roles["student_no_kd"] = (plain, self.folder / "controls" / "student_no_kd")
         students, selections = {}, {}
@@ -126,6 +126,7 @@ class RunStudent:
                 products[rows][:, rows],
                 shrinkage=self.settings.shrinkage,
                 max_parameters=self.settings.max_parameters,
+                loss=self.args.supervision,
                 label=role,
             )
             students[role] = self._save(selections[role], data, folder)

@@ -97,7 +97,7 @@ def test_recipe_paper_sets_everything_as_published(tmp_path):
     types = (DataSettings, StudentSettings, DistillSettings, TimeDistillTrainingArguments)
 
     def paper(known):
-        return recipe_defaults("paper", known["dataset"], known["teacher"])
+        return recipe_defaults("paper", known["dataset"], known["teacher"][0])
 
     def read(dataset, teacher):
         flags = ["--dataset", dataset, "--teacher", teacher, "--output_dir", str(tmp_path)]
@@ -119,7 +119,7 @@ def test_recipe_paper_sets_everything_as_published(tmp_path):
     _, student, _, args = read("traffic_sub6", "itransformer")
     assert (student.hidden_size, student.normalization) == (1024, "revin")
     assert (args.per_device_train_batch_size, args.num_train_epochs, args.alpha) == (8, 10, 0.5)
-    with pytest.raises(InputError, match="recipe='bets'.*did you mean 'best'"):
+    with pytest.raises(InputError, match=r"recipe='bets'.*did you mean 'best'"):
         recipe_defaults("bets", "etth1", None)
 
 

@@ -54,6 +54,16 @@ def test_members_of_a_combination_have_their_own():
     assert torch.equal(plain(windows)[0], plain(windows)[0])
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_combination_adds_none_of_its_own(order):
+    students = [tiny("linear", normalization="last", input_noise=0.5), tiny("linear")]
+    combination = combine(
+        [students[index] for index in order], [0.0 if index == 0 else 1.0 for index in order]
+    ).train()
+    values = torch.randn(1, LENGTH, 1)
+    assert torch.equal(combination(values).prediction_outputs, combination(values).prediction_outputs)
+
+
 def test_less_than_nothing_is_refused():
     with pytest.raises(Exception, match="input_noise=-1"):
         tiny("linear", input_noise=-1.0)

@@ -126,6 +126,16 @@ class TestCombine:
         assert [member.architecture for member in members] == ["linear", "residual"]
         assert (members[0].loss, members[1].normalization, members[1].dropout) == ("mae", "last", 0.25)
 
+    def test_what_fine_tuning_minimises_does_not_hang_on_the_order(self):
+        students = [tiny("linear", loss="mse"), tiny("residual", loss="mae", frequency_weight=0.3)]
+        loss = {"loss": "mae", "frequency_weight": 0.2, "horizon_weighting": "late"}
+        for first, second in (students, students[::-1]):
+            for student in (
+                combine([first, second], [0.5, 0.5], loss=loss),
+                fold(combine([first, second], [0.5, 0.5], loss=loss)),
+            ):
+                assert {name: getattr(student.config, name) for name in loss} == loss
+
     def test_inputs_stay_as_they_are(self):
         first, second = tiny("linear"), tiny("linear")
         before = first.backbone.projection.weight.clone()

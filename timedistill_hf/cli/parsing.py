@@ -48,7 +48,7 @@ def parse(
     _check_choices(types, from_file)
     chosen = dict(defaults)
     if recipe is not None and not {"-h", "--help"} & set(arguments):
-        peeked = {name: _peek(arguments, name) for name in ("recipe", "dataset", "teacher", "architecture")}
+        peeked = {name: _peek(arguments, name, takes_list[name]) for name in known}
         so_far = from_file | {name: value for name, value in peeked.items() if value is not None}
         chosen |= recipe(so_far)
     chosen = {name: _as_text(value, takes_list[name]) for name, value in chosen.items() if name in known}
@@ -77,9 +77,9 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated("stopped by SIGTERM; the same command goes on from what was saved")
 
 
-def _peek(arguments: list[str], name: str) -> str | None:
+def _peek(arguments: list[str], name: str, takes_list: bool = False) -> str | list[str] | None:
     peeker = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    peeker.add_argument(f"--{name}", nargs="?")
+    peeker.add_argument(f"--{name}", nargs="*" if takes_list else "?")
     return getattr(peeker.parse_known_args(arguments)[0], name)
 
 

@@ -10,12 +10,16 @@ from .modeling_timedistill import TimeDistillForPrediction
 
 
 @torch.no_grad()
-def combine(students: Sequence[TimeDistillForPrediction], weights: Sequence[float]) -> TimeDistillForPrediction:
+def combine(
+    students: Sequence[TimeDistillForPrediction], weights: Sequence[float], *, loss: dict | None = None
+) -> TimeDistillForPrediction:
     """The student that forecasts `sum_k weights[k] * students[k]`, in evaluation mode; `fold` makes it small.
 
     Args:
         students: of the same lengths and channels, none of them a combination.
         weights: one a student.
+        loss: `loss`, `frequency_weight` and `horizon_weighting` of the whole, which fine-tuning minimises; else the
+            configuration's defaults. Members keep their own.
 
     Raises:
         ValueError: there are no students, their shapes differ, one is a combination, or the weights are not as many.
@@ -28,10 +32,14 @@ def combine(students: Sequence[TimeDistillForPrediction], weights: Sequence[floa
     ]
     if len(set(shapes)) > 1:
         raise ValueError(f"students of shapes {shapes} (look-back, horizon, channels): expected the same")
-    first = students[0].config
-    config = TimeDistillConfig.from_dict(
-        first.to_dict()
-        | {"architecture": "combination", "members": [student.config.as_member() for student in students]}
+    length, horizon, channels = shapes[0]
+    config = TimeDistillConfig(
+        context_length=length,
+        prediction_length=horizon,
+        num_input_channels=channels,
+        architecture="combination",
+        members=[student.config.as_member() for student in students],
+        **(loss or {}),
     )
     combination = TimeDistillForPrediction(config).to(students[0].device, students[0].dtype)
     combination.backbone.weights.copy_(torch.tensor(list(weights), dtype=torch.float64))

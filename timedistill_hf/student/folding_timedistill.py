@@ -98,6 +98,7 @@ def fold(model: TimeDistillForPrediction) -> TimeDistillForPrediction:
     parts = _parts(model)
     if not parts:
         return copy.deepcopy(model).eval()
+    unmerged = _assemble(model, parts)
     affine = [part for part in parts if part.is_affine]
     residual = [part for part in parts if part.has_linear_path]
     if _can_shrink(parts, affine, residual):
@@ -105,7 +106,9 @@ def fold(model: TimeDistillForPrediction) -> TimeDistillForPrediction:
     elif len(parts) == 1 and parts[0].config.normalization == "none":
         _scale_decoders(parts[0].backbone, parts[0].weight)
         parts = [replace(parts[0], weight=1.0)]
-    return _assemble(model, parts)
+    folded = _assemble(model, parts)
+    # a form that shares its weights among phases can be smaller than the matrix that it is
+    return folded if folded.num_parameters() <= unmerged.num_parameters() else unmerged
 
 
 def _parts(model: TimeDistillForPrediction) -> list[_Part]:

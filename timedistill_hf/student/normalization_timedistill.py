@@ -42,7 +42,7 @@ class WindowNormalization(nn.Module):
         # the members of a combination take out what they want themselves
         self.kind = "none" if config.architecture == "combination" else config.normalization
         self.affine = self.kind == "revin" and config.revin_affine
-        self.input_noise = config.input_noise
+        self.input_noise = 0.0 if config.architecture == "combination" else config.input_noise
         if self.affine:
             self.weight = nn.Parameter(torch.ones(config.num_input_channels))
             self.bias = nn.Parameter(torch.zeros(config.num_input_channels))
