@@ -13,6 +13,7 @@ import torch
 
 from tests.scripts_helper import fails, generated_csv, run
 from timedistill_hf import Forecaster, TimeDistillForPrediction
+from timedistill_hf.cards import student_card
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.evaluation.mixing import convex_weights, error_products
 from timedistill_hf.run_folder import LOCK
@@ -149,3 +150,20 @@ def test_one_pair_without_teacher_needs_no_signal(csv, tmp_path, monkeypatch):
     results = json.loads((tmp_path / "run/results.json").read_text())
     assert results["models"]["student"]["mse"] == results["models"]["student_no_kd"]["mse"]
     assert list(results["members"]) == ["linear-alpha0-beta0"]
+
+
+def test_the_card_tells_the_members_and_who_taught_them(finished):
+    folder, results, _, _ = finished
+    text = (folder / "README.md").read_text()
+    kept = [member for member in results["members"].values() if member["weight"]]
+    for member in kept:
+        assert f"| {member['form']} " in text
+    taught = sum(member["weight"] for member in kept if member["alpha"])
+    said = (
+        f"members that heard it have {taught:.0%} of the weight" if taught else "No teacher has a part in this student"
+    )
+    assert said in text
+    alone = {name: member | {"weight": float(not member["alpha"])} for name, member in results["members"].items()}
+    card = student_card(results | {"members": alone}, "x/y")
+    assert "No teacher has a part in this student" in card.content
+    assert "Distilled from" not in card.content

@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from tabulate import tabulate
 
 from .evaluation.report import results_table
 
@@ -15,7 +16,7 @@ def student_card(results: dict, repo: str) -> ModelCard:
         repo: folder or Hub id that the snippets load.
     """
     settings, data, models = results["settings"], results["data"], results["models"]
-    student, teacher = models["student"], models["teacher"]
+    student = models["student"]
     card_data = ModelCardData(
         library_name="timedistill_hf",
         pipeline_tag="time-series-forecasting",
@@ -44,8 +45,7 @@ def student_card(results: dict, repo: str) -> ModelCard:
         prediction_length=settings["prediction_length"],
         channels=f"{len(columns)} channels" if len(columns) > 1 else f"`{columns[0]}`",
         columns=", ".join(columns[:6]) + (", ..." if len(columns) > 6 else ""),
-        teacher=results["teacher"]["name"],
-        teacher_mse=f"{teacher['mse']:.4f}",
+        lineage=_lineage(results),
         dataset=data["name"],
         fingerprint=data["fingerprint"],
         data_note=f"; {data['note']}" if data["note"] else "",
@@ -55,10 +55,31 @@ def student_card(results: dict, repo: str) -> ModelCard:
         table=results_table(models),
         repo=repo,
         limits=_limits(models),
-        **{
-            name: settings[name]
-            for name in ("alpha", "beta", "num_scales", "temperature", "kl_reduction", "loss", "seed")
-        },
+        **{name: settings[name] for name in ("num_scales", "temperature", "kl_reduction", "seed")},
+    )
+
+
+def _lineage(results: dict) -> str:
+    """From whom the student has learnt, and of a combination, its members and what each counts."""
+    name, error = results["teacher"]["name"], results["models"]["teacher"]["mse"]
+    teacher = f"**{name}** (test MSE {error:.4f} on standardised values)"
+    if "members" not in results:
+        settings = results["settings"]
+        weights = f"alpha {settings['alpha']}, beta {settings['beta']}"
+        return f"Distilled from {teacher} with {weights}, supervised by {settings['loss']}."
+    members = [member for member in results["members"].values() if member["weight"]]
+    taught = sum(member["weight"] for member in members if member["alpha"] or member["beta"])
+    rows = [
+        [member["form"], member["alpha"], member["beta"], f"{member['weight']:.3f}", f"{member['validation_mse']:.4f}"]
+        for member in members
+    ]
+    table = tabulate(rows, ["member", "alpha", "beta", "weight", "validation MSE"], "github", disable_numparse=True)
+    said = f"Distilled from {teacher}: members that heard it have {taught:.0%} of the weight."
+    if not taught:
+        said = f"No teacher has a part in this student: on validation, members without {teacher} did better."
+    return (
+        f"{said} Members, their weights and the teacher's weight in each (alpha on its forecast, beta on its feature) "
+        f"were chosen on the validation windows, which therefore look better than new data will.\n\n{table}"
     )
 
 

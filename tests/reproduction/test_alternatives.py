@@ -58,7 +58,12 @@ def test_changes_are_those_of_the_forecasts(errors):
     for choice, value in expected.items():
         assert rows[choice]["change"] == pytest.approx(100 * (value / base - 1), abs=0.01), choice
     assert set(rows) == {*expected, "all candidates, each form with every weight of the teacher"}
-    assert [row["change"] for row in rows.values()] == sorted(row["change"] for row in rows.values())
+    order = [row["validation_change"] for row in rows.values()]
+    assert order == sorted(order)
+    validation = errors["validation"]
+    alone = (validation[1] ** 2).mean() / (validation[2] ** 2).mean()
+    changes = [1 + rows[f"{form} alone"]["validation_change"] / 100 for form in ("linear", "cycle")]
+    assert changes[0] / changes[1] == pytest.approx(alone)
 
 
 def test_runs_are_averaged_and_others_left_out(errors):

@@ -15,7 +15,7 @@ from .evaluate_model import score_model
 
 ROWS = ("student", "student_no_kd", "teacher", "linear", "seasonal_naive")
 _TITLES = {
-    "student": "student (distilled)",
+    "student": "student",
     "student_no_kd": "student, no distillation",
     "teacher": "teacher",
     "linear": "one linear layer",

@@ -13,65 +13,77 @@ from .results import Result
 
 
 def alternatives(results: Iterable[Result]) -> list[dict]:
-    """The mean change of test MSE, in per cent, by what is done otherwise; the best choices first.
+    """The mean change of the error, in per cent, by what is done otherwise; the least on validation first.
 
     Only results that hold `error_products` count. The limits on size and on the least weight are not applied, neither
-    to the alternatives nor to what they are compared with.
+    to the alternatives nor to what they are compared with. The order is that of validation, because a choice by the
+    change on test windows would be none that a user could make.
 
     Returns:
-        `choice`, mean `change`, its range `over_cells` (`min`, `max`) and the number of `runs`.
+        `choice`, mean `validation_change` and `change` (of test MSE), the latter's range `over_cells` (`min`, `max`),
+        and the number of `runs`.
     """
-    changes: dict[str, list[float]] = {}
+    changes: dict[str, list[tuple[float, float]]] = {}
     for result in results:
         if "error_products" in result.content:
             for choice, change in _changes(result).items():
                 changes.setdefault(choice, []).append(change)
-    rows = [
-        {
-            "choice": choice,
-            "change": statistics.fmean(values),
-            "over_cells": {"min": min(values), "max": max(values)},
-            "runs": len(values),
-        }
-        for choice, values in changes.items()
-    ]
-    return sorted(rows, key=lambda row: row["change"])
+    rows = []
+    for choice, values in changes.items():
+        validation, test = zip(*values, strict=True)
+        rows.append(
+            {
+                "choice": choice,
+                "validation_change": statistics.fmean(validation),
+                "change": statistics.fmean(test),
+                "over_cells": {"min": min(test), "max": max(test)},
+                "runs": len(values),
+            }
+        )
+    return sorted(rows, key=lambda row: row["validation_change"])
 
 
-def _changes(result: Result) -> dict[str, float]:
+def _changes(result: Result) -> dict[str, tuple[float, float]]:
+    """By choice the change on validation and on test windows."""
     members = list(result.members.values())
-    validation, test = (
+    products = [
         torch.tensor(result.content["error_products"][part], dtype=torch.float64) for part in ("validation", "test")
-    )
+    ]
+    validation = products[0]
     shrinkage = result.content["settings"]["shrinkage"]
     forms = list(dict.fromkeys(member["form"] for member in members))
 
     def best(rows: Iterable[int]) -> int:
         return min(rows, key=lambda row: validation[row, row].item())
 
-    def error(rows: Sequence[int], shrinkage: float = shrinkage) -> float:
-        weights = convex_weights(validation[rows][:, rows], shrinkage)
-        return (weights @ test[rows][:, rows] @ weights).item()
+    def errors(rows: Sequence[int], weights: torch.Tensor) -> list[float]:
+        return [(weights @ part[rows][:, rows] @ weights).item() for part in products]
+
+    def chosen(rows: Sequence[int], shrinkage: float = shrinkage) -> list[float]:
+        return errors(rows, convex_weights(validation[rows][:, rows], shrinkage))
 
     every = list(range(len(members)))
     by_form = {form: [row for row in every if members[row]["form"] == form] for form in forms}
-    chosen = {form: best(rows) for form, rows in by_form.items()}
-    kept = list(chosen.values())
+    better = {form: best(rows) for form, rows in by_form.items()}
+    kept = list(better.values())
     plain = [row for row in every if not members[row]["alpha"] and not members[row]["beta"]]
     taught = [row for row in every if row not in plain]
     found = {
-        "equal weights": test[kept][:, kept].mean().item(),
-        "no pull towards equal weights": error(kept, 0.0),
-        "five times the pull": error(kept, 5 * shrinkage),
-        "the one candidate that is best on validation": test[best(every), best(every)].item(),
-        "all candidates, each form with every weight of the teacher": error(every),
+        "equal weights": errors(kept, torch.full((len(kept),), 1 / len(kept), dtype=torch.float64)),
+        "no pull towards equal weights": chosen(kept, 0.0),
+        "five times the pull": chosen(kept, 5 * shrinkage),
+        "the one candidate that is best on validation": chosen([best(every)]),
+        "all candidates, each form with every weight of the teacher": chosen(every),
     }
     if plain:
-        found["no teacher"] = error(plain)
+        found["no teacher"] = chosen(plain)
     if taught:
-        found["every form with the teacher"] = error(taught)
+        found["every form with the teacher"] = chosen(taught)
     if len(forms) > 1:
-        found |= {f"without {form}": error([chosen[other] for other in forms if other != form]) for form in forms}
-        found |= {f"{form} alone": test[row, row].item() for form, row in chosen.items()}
-    base = error(kept)
-    return {choice: 100 * (value / base - 1) for choice, value in found.items()}
+        found |= {f"without {form}": chosen([better[other] for other in forms if other != form]) for form in forms}
+        found |= {f"{form} alone": chosen([row]) for form, row in better.items()}
+    base = chosen(kept)
+    return {
+        choice: tuple(100 * (value / reference - 1) for value, reference in zip(values, base, strict=True))
+        for choice, values in found.items()
+    }

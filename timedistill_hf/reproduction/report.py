@@ -177,18 +177,18 @@ def _ablations(ablations: list[dict]) -> list[str]:
 
 def _alternatives(alternatives: list[dict]) -> list[str]:
     text = (
-        "Change of the student's test MSE if the weights of the same trained candidates had been found otherwise, "
-        "still on validation windows only; below zero it would have been better. Computed from the products of the "
-        "candidates' errors, over all cells and seeds of the base recipes."
+        "Change of the student's MSE if the weights of the same trained candidates had been found otherwise, against "
+        "the better version of each form; in the order of validation, which is what a choice may look at. Computed "
+        "from the products of the candidates' errors, over all cells and seeds of the base recipes."
     )
     rows = [
         [
-            row["choice"], _change(row["change"]),
+            row["choice"], _change(row["validation_change"]), _change(row["change"]),
             f"{row['over_cells']['min']:+.2f} to {row['over_cells']['max']:+.2f} %", row["runs"],
         ]
         for row in alternatives
     ]  # fmt: skip
-    return [text, _table(rows, ["choice", "mean change", "over runs", "runs"], left=1)]
+    return [text, _table(rows, ["choice", "validation", "test", "test, over runs", "runs"], left=1)]
 
 
 def _members(members: list[dict]) -> list[str]:
