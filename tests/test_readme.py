@@ -1,5 +1,6 @@
 """The Python in the README, run as written."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -70,3 +71,14 @@ def test_the_channel_free_form_fine_tunes_on_other_channels(tmp_path, channels):
     assert trainer.evaluate()["eval_loss"] < 0.9 * before
     trainer.save_model()
     assert TimeDistillProcessor.from_pretrained(tmp_path / "tuned").columns == list(data.series.columns)
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "docs/paper.md", "docs/research.md", "docs/results.md"]
+)
+def test_links_lead_somewhere(name):
+    path = Path(__file__).resolve().parents[1] / name
+    text = path.read_text(encoding="utf-8")
+    assert "_HERE" not in text
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or (path.parent / target).exists(), target
