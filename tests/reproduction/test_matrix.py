@@ -49,7 +49,7 @@ def test_blocks_in_order_and_the_base_before_its_variants(tmp_path):
         (base, None, None, "main"),
         ("a-8-plain-patchtst+itransformer-seed1", base, 0, "main"),
         ("a-8-deep-patchtst+itransformer-seed1", base, 3, "main"),
-        ("a-4-paper-patchtst-seed1", None, None, "more"),
+        ("a-4-best-patchtst-seed1", None, None, "more"),
     ]
     assert matrix.name == "tiny"
 
@@ -145,7 +145,7 @@ def test_slug():
         ({"flags": ["alpha"]}, ("expected a mapping",)),
         ({"flags": {"recipe": "a/b"}}, ("'a/b'", "file names")),
         ({"flags": {"alpha": [[1]]}}, ("alpha=[[1]]",)),
-        ({"variants": {"paper": {}}, "flags": {}}, ("'paper'", "name of the recipe")),
+        ({"variants": {"best": {}}, "flags": {}}, ("'best'", "name of the recipe")),
         ({"variants": {"x": {"context_length": 96}}}, ("'context_length'", "no variant")),
         ({"variants": {"x y": {}}}, ("'x y'", "file names")),
         ({"teacher_flags": {"patchtst": {"context_length": 96}}}, ("'context_length'", "which data")),
