@@ -9,8 +9,6 @@ import torch
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.candidates import (
     Candidate,
-    best_of_each_form,
-    choose_versions,
     find_candidates,
     parse_form,
     select,
@@ -61,6 +59,7 @@ class TestForms:
             ("residual:hidden_size=wide", "'wide' in 'residual:hidden_size=wide': expected a value of type int"),
             ("residual:width=4", "'width=4' in 'residual:width=4' is neither"),
             ("lstm", "'lstm': "),
+            ("residual:ridge", "only 'linear' has a closed form"),
             ("residual:hidden_size=0", "hidden_size=0: expected a positive number"),
             ("periodic:period=99", "period=99: expected at most the 48 steps"),
         ],
@@ -91,31 +90,15 @@ class TestFindCandidates:
             find_candidates(["linear"], [pair], base)
 
 
-def test_of_each_form_the_best_on_validation_is_kept(base):
-    found = find_candidates(["linear", "residual"], ["0,0", "1,0", "1,1"], base)
-    errors = dict(zip([candidate.name for candidate in found], [0.3, 0.2, 0.5, 0.4, 0.6], strict=True))
-    kept = best_of_each_form(found, errors)
-    assert [(candidate.form, candidate.alpha, candidate.beta) for candidate in kept] == [
-        ("linear", 1, 0), ("residual", 1, 0),
-    ]  # fmt: skip
-
-
 def test_two_forms_that_are_the_same_are_refused(base):
     with pytest.raises(InputError, match="'linear:mean' is the same as 'linear'"):
         find_candidates(["linear", "linear:mean"], ["0,0"], base)
 
 
-@pytest.mark.parametrize(("scale", "expected"), [(0.1, "better of each"), (3.0, "plain")])
-def test_versions_are_those_with_the_least_error_together(base, scale, expected):
-    """The taught linear form is better alone, by a hair; its errors may be those of the residual form all the same."""
-    found = find_candidates(["linear", "residual"], ["0,0", "1,0"], base)
-    noise = torch.randn(4, 1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    own, shared = noise[:2], noise[2:]
-    errors = torch.stack([own[0], 0.98 * own[1], own[1], scale * shared[0]])
-    products = errors @ errors.T / 1000
-    kept = choose_versions(found, [candidate.name for candidate in found], products, 0.0)
-    alphas = [candidate.alpha for candidate in kept]
-    assert alphas == ([1, 1] if expected == "better of each" else [0, 0])
+def test_the_closed_form_is_a_candidate_of_its_own(base):
+    solved, trained = find_candidates(["linear:ridge", "linear:mse:input_noise=0.4"], ["0,0"], base)
+    assert (solved.is_solved, trained.is_solved) == (True, False)
+    assert solved.config(base).to_dict() == trained.config(base).to_dict()  # what is trained where it cannot be solved
 
 
 class TestSelect:
@@ -144,7 +127,8 @@ class TestSelect:
         assert sum(selection.weights.values()) == pytest.approx(1)
         assert selection.errors == dict(zip(models, products.diagonal().tolist(), strict=True))
 
-    def test_the_student_forecasts_the_weighted_sum_with_the_error_that_was_said(self, models, data):
+    def test_the_student_forecasts_the_weighted_sum_with_the_error_that_was_said(self, models, data, monkeypatch):
+        monkeypatch.setattr("timedistill_hf.candidates._LEAST_GAIN", -1.0)
         products = validation_products(models, data, batch_size=32)
         selection = select(models, products, shrinkage=0.3, max_parameters=10**9, loss={}, label="student")
         (again,) = validation_products({"student": selection.student}, data, batch_size=32).flatten().tolist()
@@ -167,6 +151,26 @@ class TestSelect:
         assert selection.weights == {"good": 1.0, "bad": 0.0}
         for name, parameter in good.state_dict().items():
             torch.testing.assert_close(selection.student.state_dict()[name], parameter)
+
+    @pytest.mark.parametrize(("gain", "stays"), [(0.004, False), (0.006, True)])
+    def test_a_hidden_member_that_gains_less_than_half_a_percent_is_left_out(self, models, gain, stays):
+        """Two errors of square 1 and product c leave (1 + c) / 2 in their mean."""
+        names = ["linear", "residual:last"]
+        product = 1 - 2 * gain
+        products = torch.tensor([[1.0, product], [product, 1.0]], dtype=torch.float64)
+        kept = {name: models[name] for name in names}
+        selection = select(kept, products, shrinkage=0.0, max_parameters=10**9, loss={}, label="student")
+        assert (selection.weights["residual:last"] > 0) == stays
+
+    def test_of_two_hidden_members_that_say_the_same_one_is_left_out(self, models, base):
+        kept = {"linear": models["linear"], "one": models["residual:last"], "two": trained_on("residual", base, 9)}
+        noise = torch.randn(3, 5000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        errors = torch.stack([noise[0], noise[1], noise[1] + 0.02 * noise[2]])
+        selection = select(
+            kept, errors @ errors.T / 5000, shrinkage=0.0, max_parameters=10**9, loss={}, label="student"
+        )
+        assert sum(weight > 0 for weight in selection.weights.values()) == 2
+        assert selection.weights["linear"] > 0.4
 
     def test_it_keeps_to_the_size(self, models, data):
         products = validation_products(models, data, batch_size=32)

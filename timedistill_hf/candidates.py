@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 _NORMALIZATIONS = ("none", "mean", "revin", "last")
 _LOSSES = ("mse", "mae")
+_SOLVED = "ridge"
+# where the closed form does not apply; near what validation prefers on the benchmarks
+_NOISE_IN_PLACE_OF_RIDGE = 0.4
 _LEAST_WEIGHT = 0.02
+_LEAST_GAIN = 0.005
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Candidate:
 
     Args:
         form: architecture, then what it changes: `"linear"`, `"residual:last"`, `"linear:mse"`,
-            `"residual:revin:core=patch_mixer:hidden_size=64"`.
+            `"residual:revin:core=patch_mixer:hidden_size=64"`; `"linear:ridge"` is solved, not trained.
         alpha: weight of the teacher's forecast, 0 for none.
         beta: weight of the teacher's feature.
     """
@@ -46,14 +50,22 @@ class Candidate:
     def is_distilled(self) -> bool:
         return bool(self.alpha or self.beta)
 
+    @property
+    def is_solved(self) -> bool:
+        """Whether it has a closed form: squared errors, and a ridge that validation chooses."""
+        return _SOLVED in self.form.split(":")
+
     def config(self, base: TimeDistillConfig) -> TimeDistillConfig:
         """The configuration of this form; what it does not change is the base's. A plain loss leaves out the spectra.
 
         Raises:
             InputError: the form is not understood, or its configuration is not valid.
         """
+        fields = parse_form(self.form)
+        if self.is_solved and fields["architecture"] != "linear":
+            raise InputError(f"members: {self.form!r}: only 'linear' has a closed form: leave out {_SOLVED!r}")
         try:
-            return TimeDistillConfig.from_dict(base.to_dict() | {"members": None} | parse_form(self.form))
+            return TimeDistillConfig.from_dict(base.to_dict() | {"members": None} | fields)
         except StrictDataclassError as error:
             reason = str(error).splitlines()[-1].strip().removeprefix("ValueError: ")
             raise InputError(f"members: {self.form!r}: {reason}") from error
@@ -70,13 +82,16 @@ def parse_form(text: str) -> dict:
             fields["normalization"] = change
         elif change in _LOSSES:
             fields |= {"loss": change, "frequency_weight": 0.0}
+        elif change == _SOLVED:
+            fields |= {"loss": "mse", "frequency_weight": 0.0, "horizon_weighting": "none"}
+            fields.setdefault("input_noise", _NOISE_IN_PLACE_OF_RIDGE)
         elif equals and name in known:
             fields[name] = _typed(value, type(known[name]), text)
         else:
             raise InputError(
                 f"members: {change!r} in {text!r} is neither a normalization "
-                f"({', '.join(_NORMALIZATIONS)}) nor a loss ({', '.join(_LOSSES)}) nor field=value: write such as "
-                "'residual:last' or 'residual:hidden_size=256'"
+                f"({', '.join(_NORMALIZATIONS)}) nor a loss ({', '.join(_LOSSES)}) nor {_SOLVED!r} nor field=value: "
+                "write such as 'residual:last' or 'residual:hidden_size=256'"
             )
     return fields
 
@@ -101,9 +116,10 @@ def find_candidates(forms: Sequence[str], teacher_weights: Sequence[str], base: 
     Raises:
         InputError: a form or a pair of weights is not understood, or two forms are the same.
     """
-    configs: dict[str, str] = {}
+    configs: dict[tuple, str] = {}
     for form in forms:
-        twin = configs.setdefault(Candidate(form, 0, 0).config(base).to_json_string(), form)
+        candidate = Candidate(form, 0, 0)
+        twin = configs.setdefault((candidate.config(base).to_json_string(), candidate.is_solved), form)
         if twin != form:
             raise InputError(f"members: {form!r} is the same as {twin!r}: leave out one of them")
     pairs = [_pair(text) for text in teacher_weights]
@@ -154,45 +170,6 @@ def validation_products(
     return products
 
 
-def choose_versions(
-    members: Sequence[Candidate], names: Sequence[str], products: torch.Tensor, shrinkage: float
-) -> list[Candidate]:
-    """One candidate of each form: how much each form is to hear of the teacher.
-
-    Of three ways the one whose weighted sum has the least validation error: all without the teacher, all with it (as
-    far as there are such), or of each form the better one.
-
-    Args:
-        names: of all candidates, in the order of `products` `[K, K]`.
-        shrinkage: see [`convex_weights`].
-    """
-    errors = dict(zip(names, products.diagonal().tolist(), strict=True))
-    plain = [candidate for candidate in members if not candidate.is_distilled]
-    taught = [candidate for candidate in members if candidate.is_distilled]
-    ways = [best_of_each_form(group, errors) for group in (members, plain, taught) if group]
-
-    def error(way: list[Candidate]) -> float:
-        rows = [list(names).index(candidate.name) for candidate in way]
-        weights = convex_weights(products[rows][:, rows], shrinkage)
-        return (weights @ products[rows][:, rows] @ weights).item()
-
-    return min(ways, key=error)
-
-
-def best_of_each_form(members: Sequence[Candidate], errors: dict[str, float]) -> list[Candidate]:
-    """Of the candidates of one form the one with the least validation error: how much it is to hear of the teacher.
-
-    Args:
-        errors: validation MSE by name.
-    """
-    best: dict[str, Candidate] = {}
-    for candidate in members:
-        rival = best.setdefault(candidate.form, candidate)
-        if errors[candidate.name] < errors[rival.name]:
-            best[candidate.form] = candidate
-    return list(best.values())
-
-
 def select(
     models: dict[str, TimeDistillForPrediction],
     products: torch.Tensor,
@@ -204,8 +181,9 @@ def select(
 ) -> Selection:
     """The convex combination with the least squared validation error, of few members and within a size.
 
-    Members of little weight are left out, one after the other, and so are those of least weight as long as the folded
-    student has more than `max_parameters`; the others' weights are found anew each time.
+    One after the other is left out, the others' weights found anew: members of little weight; members with a hidden
+    layer, which cost time in every forecast, as long as the error grows by less than half a percent, or the folded
+    student has more than `max_parameters`, first those that it grows least without.
 
     Args:
         models: by name, in the order of `products`.
@@ -219,26 +197,60 @@ def select(
         InputError: every single model has more than `max_parameters`.
     """
     names = list(models)
-    kept = [index for index, name in enumerate(names) if models[name].num_parameters() <= max_parameters]
-    if not kept:
+    small = [index for index, name in enumerate(names) if models[name].num_parameters() <= max_parameters]
+    if not small:
         smallest = min(model.num_parameters() for model in models.values())
         raise InputError(f"max_parameters={max_parameters}: the smallest member has {smallest}; raise it")
+    mixture = Mixture.of(products, small, shrinkage)
     while True:
-        weights = convex_weights(products[kept][:, kept], shrinkage)
-        lightest = int(weights.argmin())
-        if len(kept) > 1 and weights[lightest] < _LEAST_WEIGHT:
-            del kept[lightest]
-            continue
-        student = fold(combine([models[names[index]] for index in kept], weights.tolist(), loss=loss))
-        if len(kept) == 1 or student.num_parameters() <= max_parameters:
+        student = fold(combine([models[names[row]] for row in mixture.rows], mixture.weights, loss=loss))
+        hidden = [row for row in mixture.rows if models[names[row]].config.feature_size is not None]
+        fewer = [mixture.without(row) for row in hidden or mixture.rows] if len(mixture.rows) > 1 else []
+        next_best = min(fewer, key=lambda each: each.error, default=mixture)
+        is_too_large = student.num_parameters() > max_parameters
+        costs_little = bool(hidden) and next_best.error <= (1 + _LEAST_GAIN) * mixture.error
+        if not fewer or not (is_too_large or costs_little):
             break
-        has_hidden = torch.tensor([models[names[index]].config.feature_size is not None for index in kept])
-        del kept[int(torch.where(has_hidden | ~has_hidden.any(), weights, torch.inf).argmin())]
-    error = (weights @ products[kept][:, kept] @ weights).item()
-    chosen = dict.fromkeys(names, 0.0) | {names[index]: weight for index, weight in zip(kept, weights.tolist())}
-    selection = Selection(student, chosen, dict(zip(names, products.diagonal().tolist())), error)
+        mixture = next_best
+    chosen = dict.fromkeys(names, 0.0) | {names[row]: weight for row, weight in zip(mixture.rows, mixture.weights)}
+    selection = Selection(student, chosen, dict(zip(names, products.diagonal().tolist())), mixture.error)
     rows = [(name, selection.errors[name], weight) for name, weight in chosen.items()]
-    rows.append((f"{label}: {student.num_parameters():,} parameters", error, 1.0))
+    rows.append((f"{label}: {student.num_parameters():,} parameters", mixture.error, 1.0))
     table = tabulate(rows, headers=["candidate", "validation MSE", "weight"], floatfmt=("", ".4f", ".3f"))
     logger.info("Chosen on validation:\n%s", table)
     return selection
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Some of the models, with the best weights for them.
+
+    Args:
+        products: `[K, K]` of all models.
+        rows: which of them.
+        weights: one a row, 1 in all.
+    """
+
+    products: torch.Tensor
+    rows: list[int]
+    weights: list[float]
+    shrinkage: float
+
+    @classmethod
+    def of(cls, products: torch.Tensor, rows: list[int], shrinkage: float) -> "Mixture":
+        """The best weights, none of them little."""
+        while True:
+            weights = convex_weights(products[rows][:, rows], shrinkage)
+            lightest = int(weights.argmin())
+            if len(rows) == 1 or weights[lightest] >= _LEAST_WEIGHT:
+                return cls(products, rows, weights.tolist(), shrinkage)
+            rows = [row for row in rows if row != rows[lightest]]
+
+    def without(self, row: int) -> "Mixture":
+        return Mixture.of(self.products, [other for other in self.rows if other != row], self.shrinkage)
+
+    @property
+    def error(self) -> float:
+        """Mean squared error of the weighted sum."""
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        return (weights @ self.products[self.rows][:, self.rows] @ weights).item()

@@ -9,7 +9,7 @@ from accelerate import PartialState
 from torch import nn
 from transformers import PreTrainedModel
 
-from .candidates import Candidate, Selection, choose_versions, find_candidates, select, validation_products
+from .candidates import Candidate, Selection, find_candidates, select, validation_products
 from .cli.settings import DistillSettings, StudentSettings
 from .data.windows import ForecastData
 from .errors import InputError
@@ -17,6 +17,7 @@ from .evaluation.mixing import error_products
 from .files import move_into_place, remove_leftovers
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+from .training.closed_form import solve
 from .training.derived import derive, limit_steps
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import WEIGHTS, run_stage
@@ -114,8 +115,7 @@ class RunStudent:
             trainer = make_trainer if candidate.is_distilled else None
             models[name] = self._train_one(candidate, data, config, trainer, self.folder / "candidates" / name)
         products = validation_products(models, data, self.args.eval_batch_size)
-        versions = choose_versions(chosen, list(models), products, self.settings.shrinkage)
-        roles = {"student": (versions, self.folder)}
+        roles = {"student": (chosen, self.folder)}
         if self.has_control:
             roles["student_no_kd"] = (plain, self.folder / "controls" / "student_no_kd")
         students, selections = {}, {}
@@ -159,7 +159,9 @@ class RunStudent:
             return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
         name = candidate.name if self.is_combination else "student" if make_trainer else "student_no_kd"
-        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), trainer, args.seed)
+        is_solved = candidate.is_solved and not data.series.has_missing
+        method = solve if is_solved else None
+        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), trainer, args.seed, method)
 
     def _arguments(
         self, candidate: Candidate, data: ForecastData, base: TimeDistillConfig

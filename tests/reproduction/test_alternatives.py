@@ -28,42 +28,41 @@ def result(errors) -> Result:
     return Result({"members": MEMBERS, "error_products": products, "settings": {"shrinkage": 0.5}})
 
 
-def best_of_grid(errors, rows, shrinkage):
-    """Weights of two or more rows on a fine grid, by the sum of squares that they are to make least."""
+def best_weights(errors, rows, shrinkage):
+    """The test error with the weights to which multiplied gradients lead on validation."""
     own = errors["validation"][rows]
     least = (own**2).mean(axis=1).min()
-    shares = np.linspace(0, 1, 2001)
-    found = [(np.array([share, 1 - share])) for share in shares]
-    objective = [((w @ own) ** 2).mean() + shrinkage * least * ((w - 0.5) ** 2).sum() for w in found]
-    weights = found[int(np.argmin(objective))]
+    weights = np.full(len(rows), 1 / len(rows))
+    for _ in range(20_000):
+        slope = own @ (weights @ own) / own.shape[1] + shrinkage * least * (weights - 1 / len(rows))
+        weights = weights * np.exp(-0.1 * slope)
+        weights /= weights.sum()
     return ((weights @ errors["test"][rows]) ** 2).mean()
 
 
 def test_changes_are_those_of_the_forecasts(errors):
     rows = {row["choice"]: row for row in alternatives([result(errors)])}
     test = errors["test"]
-    base = best_of_grid(errors, [1, 2], 0.5)
+    every = [0, 1, 2, 3]
+    base = best_weights(errors, every, 0.5)
     expected = {
-        "equal weights": ((0.5 * test[1] + 0.5 * test[2]) ** 2).mean(),
-        "no pull towards equal weights": best_of_grid(errors, [1, 2], 0.0),
-        "five times the pull": best_of_grid(errors, [1, 2], 2.5),
+        "equal weights": (test.mean(axis=0) ** 2).mean(),
+        "no pull towards equal weights": best_weights(errors, every, 0.0),
+        "five times the pull": best_weights(errors, every, 2.5),
         "the one candidate that is best on validation": (test[1] ** 2).mean(),
-        "no teacher": best_of_grid(errors, [0, 2], 0.5),
-        "every form with the teacher": best_of_grid(errors, [1, 3], 0.5),
-        "without linear": (test[2] ** 2).mean(),
-        "without cycle": (test[1] ** 2).mean(),
-        "linear alone": (test[1] ** 2).mean(),
-        "cycle alone": (test[2] ** 2).mean(),
+        "of each form only the version that is better on validation": best_weights(errors, [1, 2], 0.5),
+        "no teacher": best_weights(errors, [0, 2], 0.5),
+        "every form with the teacher": best_weights(errors, [1, 3], 0.5),
+        "without linear": best_weights(errors, [2, 3], 0.5),
+        "without cycle": best_weights(errors, [0, 1], 0.5),
+        "linear alone": best_weights(errors, [0, 1], 0.5),
+        "cycle alone": best_weights(errors, [2, 3], 0.5),
     }
     for choice, value in expected.items():
         assert rows[choice]["change"] == pytest.approx(100 * (value / base - 1), abs=0.01), choice
-    assert set(rows) == {*expected, "all candidates, each form with every weight of the teacher"}
+    assert set(rows) == set(expected)
     order = [row["validation_change"] for row in rows.values()]
     assert order == sorted(order)
-    validation = errors["validation"]
-    alone = (validation[1] ** 2).mean() / (validation[2] ** 2).mean()
-    changes = [1 + rows[f"{form} alone"]["validation_change"] / 100 for form in ("linear", "cycle")]
-    assert changes[0] / changes[1] == pytest.approx(alone)
 
 
 def test_runs_are_averaged_and_others_left_out(errors):

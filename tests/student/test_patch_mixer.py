@@ -16,10 +16,6 @@ def layer_norm(vector, weight, bias):
     return (vector - vector.mean()) / np.sqrt(vector.var() + 1e-5) * weight + bias
 
 
-def gelu(vector):
-    return np.array([0.5 * each * (1 + torch.erf(torch.tensor(each / 2**0.5)).item()) for each in vector])
-
-
 def mixed(series, weights, prefix=""):
     """Forecast and feature of one centred series, patch by patch."""
     get = lambda name: weights[prefix + name]  # noqa: E731
@@ -35,11 +31,11 @@ def mixed(series, weights, prefix=""):
         inside = lambda name, layer=layer: get(f"layers.{layer}.{name}")  # noqa: E731
         normed = np.stack([layer_norm(row, inside("patch_norm.weight"), inside("patch_norm.bias")) for row in state])
         for unit in range(state.shape[1]):
-            hidden = gelu(inside("patch_in.weight") @ normed[:, unit] + inside("patch_in.bias"))
+            hidden = np.maximum(inside("patch_in.weight") @ normed[:, unit] + inside("patch_in.bias"), 0)
             state[:, unit] += inside("patch_out.weight") @ hidden + inside("patch_out.bias")
         for patch in range(PATCHES):
             normed = layer_norm(state[patch], inside("content_norm.weight"), inside("content_norm.bias"))
-            hidden = gelu(inside("content_in.weight") @ normed + inside("content_in.bias"))
+            hidden = np.maximum(inside("content_in.weight") @ normed + inside("content_in.bias"), 0)
             state[patch] += inside("content_out.weight") @ hidden + inside("content_out.bias")
     feature = state.reshape(-1)
     return get("decoder.weight") @ feature + get("decoder.bias"), feature

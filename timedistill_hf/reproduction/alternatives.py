@@ -15,9 +15,9 @@ from .results import Result
 def alternatives(results: Iterable[Result]) -> list[dict]:
     """The mean change of the error, in per cent, by what is done otherwise; the least on validation first.
 
-    Only results that hold `error_products` count. The limits on size and on the least weight are not applied, neither
-    to the alternatives nor to what they are compared with. The order is that of validation, because a choice by the
-    change on test windows would be none that a user could make.
+    Only results that hold `error_products` count. They are compared with the best weights of all candidates; the limits
+    on size, least weight and least gain are applied neither to those nor to the alternatives. The order is that of
+    validation, because a choice by the change on test windows would be none that a user could make.
 
     Returns:
         `choice`, mean `validation_change` and `change` (of test MSE), the latter's range `over_cells` (`min`, `max`),
@@ -64,25 +64,23 @@ def _changes(result: Result) -> dict[str, tuple[float, float]]:
 
     every = list(range(len(members)))
     by_form = {form: [row for row in every if members[row]["form"] == form] for form in forms}
-    better = {form: best(rows) for form, rows in by_form.items()}
-    kept = list(better.values())
     plain = [row for row in every if not members[row]["alpha"] and not members[row]["beta"]]
     taught = [row for row in every if row not in plain]
     found = {
-        "equal weights": errors(kept, torch.full((len(kept),), 1 / len(kept), dtype=torch.float64)),
-        "no pull towards equal weights": chosen(kept, 0.0),
-        "five times the pull": chosen(kept, 5 * shrinkage),
+        "equal weights": errors(every, torch.full((len(every),), 1 / len(every), dtype=torch.float64)),
+        "no pull towards equal weights": chosen(every, 0.0),
+        "five times the pull": chosen(every, 5 * shrinkage),
         "the one candidate that is best on validation": chosen([best(every)]),
-        "all candidates, each form with every weight of the teacher": chosen(every),
+        "of each form only the version that is better on validation": chosen([best(own) for own in by_form.values()]),
     }
     if plain:
         found["no teacher"] = chosen(plain)
     if taught:
         found["every form with the teacher"] = chosen(taught)
     if len(forms) > 1:
-        found |= {f"without {form}": chosen([better[other] for other in forms if other != form]) for form in forms}
-        found |= {f"{form} alone": chosen([row]) for form, row in better.items()}
-    base = chosen(kept)
+        found |= {f"without {form}": chosen([row for row in every if row not in by_form[form]]) for form in forms}
+        found |= {f"{form} alone": chosen(own) for form, own in by_form.items()}
+    base = chosen(every)
     return {
         choice: tuple(100 * (value / reference - 1) for value, reference in zip(values, base, strict=True))
         for choice, values in found.items()

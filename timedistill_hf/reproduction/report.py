@@ -178,8 +178,9 @@ def _ablations(ablations: list[dict]) -> list[str]:
 def _alternatives(alternatives: list[dict]) -> list[str]:
     text = (
         "Change of the student's MSE if the weights of the same trained candidates had been found otherwise, against "
-        "the better version of each form; in the order of validation, which is what a choice may look at. Computed "
-        "from the products of the candidates' errors, over all cells and seeds of the base recipes."
+        "the best weights of all of them; in the order of validation, which is what a choice may look at. Computed "
+        "from the products of the candidates' errors, over all cells and seeds of the base recipes; limits of size, "
+        "weight and gain are left aside."
     )
     rows = [
         [

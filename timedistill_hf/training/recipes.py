@@ -74,9 +74,7 @@ def paper(dataset: str, teacher_family: str | None) -> dict:
 
 _BEST_MEMBERS = (
     "linear:input_noise=0.3",
-    "linear:mse:input_noise=0.4",
-    "periodic",
-    "residual:last:hidden_size=512:dropout=0.2",
+    "linear:ridge",
     "residual:revin:core=patch_mixer:hidden_size=64:dropout=0.2",
 )
 
@@ -92,7 +90,7 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "architecture": "combination",
         "members": _BEST_MEMBERS,
         "teacher_mix": "validation",
-        "shrinkage": 0.1,
+        "shrinkage": 0.05,
         "series_per_batch": 320,
         "alpha": 0.5,
         "beta": 0.0,

@@ -32,6 +32,7 @@ def run_stage(
     build: Callable[[], PreTrainedModel],
     make_trainer: Callable[[PreTrainedModel], ForecastTrainer],
     seed: int,
+    solve: Callable[[ForecastTrainer], None] | None = None,
 ) -> PreTrainedModel:
     """Give the trained model of `folder`, training it only as far as that is still to be done.
 
@@ -40,6 +41,7 @@ def run_stage(
         folder: holds the checkpoints while training, and the finished model after it.
         build: makes the untrained model, after the seed is set, so that a stage does not depend on those before it.
         make_trainer: the trainer for that model.
+        solve: what finds the model's weights in place of the trainer's steps.
     """
     folder = Path(folder)
     if PartialState().is_main_process:
@@ -54,6 +56,23 @@ def run_stage(
         trainer = make_trainer(model)
     except (ImportError, RuntimeError) as error:  # a tracker in report_to that is not installed, say
         raise InputError(f"{name}: {error}") from error
+    if solve is not None:
+        solve(trainer)
+    else:
+        _train(name, folder, trainer)
+    stage = folder / ".stage-finished"
+    trainer.save_model(str(stage))  # on all processes: a model in shards is put together
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        write_json(stage / HISTORY, trainer.state.log_history)
+        move_into_place(stage, folder, last=WEIGHTS)
+    trainer.accelerator.wait_for_everyone()
+    # what was saved, not what was trained: free of autocast, shards and each process's own batch statistics
+    return load_weights(type(model), folder).to(trainer.args.device).eval()
+
+
+def _train(name: str, folder: Path, trainer: ForecastTrainer) -> None:
+    """Go on from the newest checkpoint, or begin, or take the best where nothing is left to do."""
     args = trainer.args
     checkpoint = newest_complete_checkpoint(folder, args.world_size)
     steps_per_epoch = -(-len(trainer.train_dataset) // trainer.get_total_train_batch_size(args))
@@ -61,7 +80,7 @@ def run_stage(
     logger.info(
         "%s: %s parameters, %d windows, %d steps an epoch, %s%s",
         name,
-        f"{model.num_parameters():,}",
+        f"{trainer.model.num_parameters():,}",
         len(trainer.train_dataset),
         steps_per_epoch,
         length,
@@ -71,15 +90,6 @@ def run_stage(
         _restore_best(trainer, folder, checkpoint)
     else:
         trainer.train(resume_from_checkpoint=checkpoint)
-    stage = folder / ".stage-finished"
-    trainer.save_model(str(stage))  # on all processes: a model in shards is put together
-    trainer.accelerator.wait_for_everyone()
-    if trainer.is_world_process_zero():
-        write_json(stage / HISTORY, trainer.state.log_history)
-        move_into_place(stage, folder, last=WEIGHTS)
-    trainer.accelerator.wait_for_everyone()
-    # what was saved, not what was trained: free of autocast, shards and each process's own batch statistics
-    return load_weights(type(model), folder).to(args.device).eval()
 
 
 def _is_over(checkpoint: str, patience: int) -> bool:
