@@ -18,7 +18,7 @@ from .files import move_into_place, remove_leftovers
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.closed_form import solve
-from .training.derived import derive, limit_steps
+from .training.derived import derive, limit_steps, windows_per_batch
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import WEIGHTS, run_stage
 from .training.trainer import TimeDistillTrainer
@@ -169,10 +169,8 @@ class RunStudent:
         overrides: dict = {"alpha": candidate.alpha, "beta": candidate.beta}
         config = self._form(candidate, base)
         overrides |= {name: getattr(config, name) for name in self.args.supervision}
-        if self.settings.series_per_batch is not None:
-            batch = round(self.settings.series_per_batch / data.num_input_channels)
-            overrides["per_device_train_batch_size"] = max(1, batch)
         args = derive(self.args, TimeDistillTrainingArguments, self.folder, overrides)
+        args = windows_per_batch(args, data.num_input_channels, self.settings.series_per_batch)
         return limit_steps(args, len(data.train), self.settings.step_limit)
 
     def _save(self, selection: Selection, data: ForecastData, folder: Path) -> TimeDistillForPrediction:

@@ -290,8 +290,16 @@ class TeacherSettings:
     teacher_config: str | None = field(
         default=None, metadata={"help": "Fields of its configuration to change, as JSON: '{\"d_model\": 32}'."}
     )
+    series_per_batch: int | None = field(
+        default=None,
+        metadata={"help": "Windows times channels of a training batch; sets per_device_train_batch_size."},
+    )
     config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
     overwrite: bool = field(default=False, metadata={"help": "Replace the teacher that output_dir already holds."})
+
+    def __post_init__(self):
+        if self.series_per_batch is not None and self.series_per_batch < 1:
+            raise InputError(f"series_per_batch={self.series_per_batch}: expected 1 or more")
 
     def teacher_fields(self) -> dict:
         """The parsed `teacher_config`."""

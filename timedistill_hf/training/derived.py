@@ -41,6 +41,14 @@ def derive(args: ForecastTrainingArguments, kind: type[Arguments], folder: str |
     return kind(**(values | overrides | {"output_dir": str(folder)}))
 
 
+def windows_per_batch(args: Arguments, num_channels: int, series_per_batch: int | None) -> Arguments:
+    """The arguments with as many windows in a batch as make `series_per_batch` series; as they are where `None`."""
+    if series_per_batch is None:
+        return args
+    batch = max(1, round(series_per_batch / num_channels))
+    return derive(args, type(args), args.output_dir, {"per_device_train_batch_size": batch})
+
+
 def limit_steps(args: Arguments, num_windows: int, step_limit: int | None) -> Arguments:
     """The arguments with `max_steps` for their epochs, at most `step_limit`, and ten evaluations on the way.
 

@@ -18,6 +18,7 @@ from ..files import write_json
 from ..run_folder import RunFolder
 from ..teachers import Teacher, TeacherFamily, get_family
 from .arguments import ForecastTrainingArguments
+from .derived import windows_per_batch
 from .forecast_trainer import ForecastTrainer
 from .stages import WEIGHTS, run_stage
 
@@ -104,6 +105,7 @@ def train_and_score_teacher(
         raise InputError(f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite")
     args.check_metric()
     data = data_settings.load()
+    args = windows_per_batch(args, data.num_input_channels, settings.series_per_batch)
     teacher = train_teacher(
         settings.teacher, data, folder, config=settings.teacher_fields(), args=args, overwrite=settings.overwrite
     )
