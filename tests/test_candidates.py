@@ -59,7 +59,11 @@ class TestForms:
             ("residual:hidden_size=wide", "'wide' in 'residual:hidden_size=wide': expected a value of type int"),
             ("residual:width=4", "'width=4' in 'residual:width=4' is neither"),
             ("lstm", "'lstm': "),
-            ("residual:ridge", "only 'linear' has a closed form"),
+            (
+                "residual:ridge",
+                "'residual:ridge': only 'linear' with a normalization of none, mean, last has a closed form",
+            ),
+            ("linear:revin:ridge", "'linear:revin:ridge': only 'linear' with a normalization of none, mean, last"),
             ("residual:hidden_size=0", "hidden_size=0: expected a positive number"),
             ("periodic:period=99", "period=99: expected at most the 48 steps"),
         ],

@@ -13,11 +13,12 @@ from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.mixing import convex_weights, error_products
 from .student import TimeDistillConfig, TimeDistillForPrediction, combine, fold
+from .training.closed_form import NORMALIZATIONS
 
 
 logger = logging.getLogger(__name__)
 
-_NORMALIZATIONS = ("none", "mean", "revin", "last")
+_KINDS_OF_LEVEL = ("none", "mean", "revin", "last")
 _LOSSES = ("mse", "mae")
 _SOLVED = "ridge"
 # where the closed form does not apply; near what validation prefers on the benchmarks
@@ -62,13 +63,17 @@ class Candidate:
             InputError: the form is not understood, or its configuration is not valid.
         """
         fields = parse_form(self.form)
-        if self.is_solved and fields["architecture"] != "linear":
-            raise InputError(f"members: {self.form!r}: only 'linear' has a closed form: leave out {_SOLVED!r}")
         try:
-            return TimeDistillConfig.from_dict(base.to_dict() | {"members": None} | fields)
+            config = TimeDistillConfig.from_dict(base.to_dict() | {"members": None} | fields)
         except StrictDataclassError as error:
             reason = str(error).splitlines()[-1].strip().removeprefix("ValueError: ")
             raise InputError(f"members: {self.form!r}: {reason}") from error
+        if self.is_solved and (config.architecture != "linear" or config.normalization not in NORMALIZATIONS):
+            raise InputError(
+                f"members: {self.form!r}: only 'linear' with a normalization of {', '.join(NORMALIZATIONS)} has a "
+                f"closed form: leave out {_SOLVED!r}"
+            )
+        return config
 
 
 def parse_form(text: str) -> dict:
@@ -78,7 +83,7 @@ def parse_form(text: str) -> dict:
     known = {name: value for name, value in TimeDistillConfig().as_member().items() if name != "architecture"}
     for change in changes:
         name, equals, value = change.partition("=")
-        if change in _NORMALIZATIONS:
+        if change in _KINDS_OF_LEVEL:
             fields["normalization"] = change
         elif change in _LOSSES:
             fields |= {"loss": change, "frequency_weight": 0.0}
@@ -90,7 +95,7 @@ def parse_form(text: str) -> dict:
         else:
             raise InputError(
                 f"members: {change!r} in {text!r} is neither a normalization "
-                f"({', '.join(_NORMALIZATIONS)}) nor a loss ({', '.join(_LOSSES)}) nor {_SOLVED!r} nor field=value: "
+                f"({', '.join(_KINDS_OF_LEVEL)}) nor a loss ({', '.join(_LOSSES)}) nor {_SOLVED!r} nor field=value: "
                 "write such as 'residual:last' or 'residual:hidden_size=256'"
             )
     return fields

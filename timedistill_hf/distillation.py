@@ -28,6 +28,7 @@ from .teachers.several import SeveralTeachers
 from .teachers.signal import ForecastOnly, FrozenTeacher
 from .teachers.store import free_bytes, has_room, store_signal, stored_bytes
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+from .training.closed_form import ClosedForm, has_closed_form
 from .training.derived import derive
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import run_stage
@@ -111,10 +112,11 @@ class Distillation:
         models: dict[str, torch.nn.Module] = {"teacher": teacher}
         if len(teachers) > 1:
             models |= {f"teacher_{name}": member for name, member in teachers.items()}
-        students = self._student.train(data, config, self._make_trainer(data, windows, signal, is_stored))
+        solve = ClosedForm(data)
+        students = self._student.train(data, config, self._make_trainer(data, windows, signal, is_stored), solve)
         models |= students.models
         if "linear" in self.settings.controls:
-            models["linear"] = self._linear_control(data, config)
+            models["linear"] = self._linear_control(data, solve)
         if "seasonal_naive" in self.settings.controls:
             models["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
         if not self.args.should_save:
@@ -184,8 +186,8 @@ class Distillation:
     def _signal_directory(self) -> Path:
         return Path(self.settings.signal_dir) if self.settings.signal_dir else self.folder.path / SIGNAL_FOLDER
 
-    def _linear_control(self, data: ForecastData, config: TimeDistillConfig) -> PreTrainedModel:
-        """One linear layer on squared error, by a schedule of its own whatever the student's (but for `max_steps`)."""
+    def _linear_control(self, data: ForecastData, solve: ClosedForm) -> PreTrainedModel:
+        """One linear layer on squared error: solved exactly, or where that cannot be by a schedule of its own."""
         linear = TimeDistillConfig(**data.shape, architecture="linear")
         folder = self.folder.path / "controls" / "linear"
         args = derive(self.args, ForecastTrainingArguments, folder, LINEAR_CONTROL)
@@ -193,7 +195,8 @@ class Distillation:
         def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
             return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
-        return run_stage("linear", folder, lambda: TimeDistillForPrediction(linear), make_trainer, args.seed)
+        method = solve if has_closed_form(linear, data) else None
+        return run_stage("linear", folder, lambda: TimeDistillForPrediction(linear), make_trainer, args.seed, method)
 
     def _finish(self, data: ForecastData, models: dict[str, torch.nn.Module], results: dict) -> dict:
         """Card, plot and, when all else is there, `results.json`."""

@@ -17,7 +17,7 @@ from .evaluation.mixing import error_products
 from .files import move_into_place, remove_leftovers
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
-from .training.closed_form import solve
+from .training.closed_form import ClosedForm, has_closed_form
 from .training.derived import derive, limit_steps, windows_per_batch
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import WEIGHTS, run_stage
@@ -87,15 +87,18 @@ class RunStudent:
         """Whether any student is to be trained on the teacher's forecast."""
         return any(candidate.alpha for candidate in self._candidates(config))
 
-    def train(self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer) -> TrainedStudents:
+    def train(
+        self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
+    ) -> TrainedStudents:
         """Train and choose.
 
         Args:
             config: from `config`.
             make_trainer: gives the trainer of a distilled student its teacher or stored signal.
+            solve: finds the weights of the candidates that have a closed form.
         """
         if self.is_combination:
-            return self._train_combination(data, config, make_trainer)
+            return self._train_combination(data, config, make_trainer, solve)
         (candidate,) = self._candidates(config)
         models = {"student": self._train_one(candidate, data, config, make_trainer, self.folder)}
         if self.has_control:
@@ -105,7 +108,7 @@ class RunStudent:
         return TrainedStudents(models)
 
     def _train_combination(
-        self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer
+        self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
     ) -> TrainedStudents:
         chosen = self._candidates(config)
         plain = find_candidates(self.student_settings.members, ["0,0"], config) if self.has_control else []
@@ -113,7 +116,9 @@ class RunStudent:
         models = {}
         for name, candidate in every.items():
             trainer = make_trainer if candidate.is_distilled else None
-            models[name] = self._train_one(candidate, data, config, trainer, self.folder / "candidates" / name)
+            is_solved = candidate.is_solved and has_closed_form(candidate.config(config), data)
+            folder = self.folder / "candidates" / name
+            models[name] = self._train_one(candidate, data, config, trainer, folder, solve if is_solved else None)
         products = validation_products(models, data, self.args.eval_batch_size)
         roles = {"student": (chosen, self.folder)}
         if self.has_control:
@@ -148,6 +153,7 @@ class RunStudent:
         base: TimeDistillConfig,
         make_trainer: MakeTrainer | None,
         folder: Path,
+        solve: ClosedForm | None = None,
     ) -> TimeDistillForPrediction:
         config = self._form(candidate, base)
         args = self._arguments(candidate, data, base)
@@ -159,9 +165,7 @@ class RunStudent:
             return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
         name = candidate.name if self.is_combination else "student" if make_trainer else "student_no_kd"
-        is_solved = candidate.is_solved and not data.series.has_missing
-        method = solve if is_solved else None
-        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), trainer, args.seed, method)
+        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), trainer, args.seed, solve)
 
     def _arguments(
         self, candidate: Candidate, data: ForecastData, base: TimeDistillConfig

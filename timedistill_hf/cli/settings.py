@@ -235,7 +235,7 @@ class DistillSettings:
         default=None,
         metadata={
             "help": "Steps that num_train_epochs may come to at most, for the student and a teacher trained here; "
-            "training is then evaluated ten times, however many windows there are."
+            "training is then evaluated five times, however many windows there are."
         },
     )
     controls: list[str] = field(

@@ -1,4 +1,4 @@
-"""Linear students in closed form: what gradient descent on squared errors approaches, found in one pass.
+"""Linear students in closed form: what gradient descent on squared errors approaches, found in one solve.
 
 For squared errors the supervised term and the multi-scale term on forecasts are one regression on mixed labels. With Q
 the quadratic form of the multi-scale term (equation 3 of TimeDistill, arXiv 2502.15016) and a its weight,
@@ -12,23 +12,33 @@ a ridge to its normal equations (Bishop, 1995). The multi-period term has no clo
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm.auto import tqdm
 
-from ..data.windows import split_targets
-from ..student import TimeDistillForPrediction
+from ..data.windows import ForecastData, split_targets
+from ..student import TimeDistillConfig
 from ..teachers.store import split_signal
 from .forecast_trainer import ForecastTrainer
+from .moments import WindowMoments
 from .trainer import TimeDistillTrainer
 
 
 logger = logging.getLogger(__name__)
 
 INPUT_NOISES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+NORMALIZATIONS = ("none", "mean", "last")
+"""Those that are linear in the window."""
+
+
+def has_closed_form(config: TimeDistillConfig, data: ForecastData) -> bool:
+    """Whether [`ClosedForm`] can solve such a student on these data."""
+    is_linear = config.architecture == "linear" and config.normalization in NORMALIZATIONS
+    return is_linear and not data.series.has_missing
 
 
 def multi_scale_form(length: int, num_scales: int) -> torch.Tensor:
@@ -47,124 +57,138 @@ def mixing_matrix(length: int, alpha: float, num_scales: int) -> torch.Tensor:
     return torch.linalg.solve(torch.eye(length, dtype=torch.float64) + pull, pull)
 
 
-@dataclass
-class NormalEquations:
-    """Sums over N series, each with what the map sees of its window `[L]`, 1, and its centred label `[S]`.
+@dataclass(frozen=True)
+class TeacherMoments:
+    """What the teacher says, d = its forecast less the truth `[S]`, summed over all series.
 
     Args:
-        gram: `[L + 1, L + 1]`, the products of what is seen; the last row and column are of the 1.
-        cross: `[L + 1, S]`, its products with the labels.
-        power: sum of the squared labels.
-        variance: sum of the windows' variances, what noise is relative to.
-        entries: N S.
+        cross: `[L, S]`, float64: sum of window times d.
+        total: `[S]`, float64: sum of d.
     """
 
-    gram: torch.Tensor
     cross: torch.Tensor
-    power: float = 0.0
-    variance: float = 0.0
-    entries: int = 0
+    total: torch.Tensor
 
     @classmethod
-    def of(
-        cls,
-        model: TimeDistillForPrediction,
-        windows: Dataset,
-        *,
-        mixing: torch.Tensor | None = None,
-        teacher: nn.Module | None = None,
-        batch_size: int,
-        label: str,
-    ) -> "NormalEquations":
-        """One pass over the windows, of which nothing may be missing in the horizons.
-
-        Args:
-            mixing: M of [`mixing_matrix`]; `None` for the truth alone as label.
-            teacher: a live one, where the windows do not hold its forecasts.
-            label: what the progress bar says.
-        """
-        length, horizon = model.config.context_length, model.config.prediction_length
-        sums = cls(torch.zeros(length + 1, length + 1, dtype=torch.float64), torch.zeros(length + 1, horizon).double())
-        for batch in tqdm(DataLoader(windows, batch_size=batch_size), desc=label, unit="batch", leave=False):
-            sums._add(model, {name: value.to(model.device) for name, value in batch.items()}, mixing, teacher)
-        return sums
-
     @torch.no_grad()
-    def _add(
-        self,
-        model: TimeDistillForPrediction,
-        batch: dict[str, torch.Tensor],
-        mixing: torch.Tensor | None,
-        teacher: nn.Module | None,
-    ) -> None:
-        inputs, targets = split_targets(batch)
-        inputs, signal = split_signal(inputs)
-        truth = targets["future_values"]
-        values = inputs["past_values"]
-        loc, scale = model.normalization.statistics(values)
-        centred = model.normalization.normalize(values, loc, scale) * scale
-        label = truth - loc
-        if mixing is not None:
+    def of(cls, windows: Dataset, teacher: nn.Module | None, device: torch.device, batch_size: int):
+        """One pass over the windows, which hold the teacher's forecasts where no `teacher` is given."""
+        cross = total = 0.0
+        for batch in tqdm(
+            DataLoader(windows, batch_size=batch_size), desc="teacher's labels", unit="batch", leave=False
+        ):
+            inputs, targets = split_targets({name: value.to(device) for name, value in batch.items()})
+            inputs, signal = split_signal(inputs)
             forecast = (signal if signal is not None else teacher(**inputs)).prediction_outputs
-            label = label + torch.einsum("bsc,st->btc", forecast - truth, mixing.to(truth))
-        seen = _series_of(torch.cat([centred, scale], dim=1))
-        wanted = _series_of(label)
-        self.gram += (seen.T @ seen).double().cpu()
-        self.cross += (seen.T @ wanted).double().cpu()
-        self.power += wanted.double().square().sum().item()
-        self.variance += centred.double().var(dim=1, correction=0).sum().item()
-        self.entries += wanted.numel()
-
-    def solve(self, input_noises: tuple[float, ...]) -> torch.Tensor:
-        """The best map and, in its last row, bias for each deviation of noise: float64 `[K, L + 1, S]`."""
-        total, count = self.gram[:-1, -1:], self.gram[-1, -1]
-        centred = self.gram[:-1, :-1] - total @ total.T / count
-        values, vectors = torch.linalg.eigh(centred)
-        wanted = vectors.T @ (self.cross[:-1] - total @ self.cross[-1:] / count)
-        maps = []
-        for noise in input_noises:
-            penalty = noise**2 * self.variance
-            weight = vectors @ (wanted / (values.clamp(min=0) + penalty).unsqueeze(1))
-            bias = (self.cross[-1:] - total.T @ weight) / count
-            maps.append(torch.cat([weight, bias]))
-        return torch.stack(maps)
-
-    def errors(self, maps: torch.Tensor) -> torch.Tensor:
-        """Mean squared error of each map `[K, L + 1, S]`: `[K]`."""
-        fitted = (maps * (self.gram @ maps)).sum(dim=(1, 2))
-        return (self.power - 2 * (maps * self.cross).sum(dim=(1, 2)) + fitted) / self.entries
+            seen, change = _series_of(inputs["past_values"]), _series_of(forecast - targets["future_values"])
+            cross = cross + (seen.T @ change).double().cpu()
+            total = total + change.double().sum(dim=0).cpu()
+        return cls(cross, total)
 
 
-@torch.no_grad()
-def solve(trainer: ForecastTrainer) -> None:
-    """In place of `trainer.train()`: give its linear student the best map, with the noise that validation prefers.
+class ClosedForm:
+    """Solves the linear students of one run; what they have in common is summed once.
 
-    What is minimised is the squared error and, in a [`TimeDistillTrainer`] with `alpha`, the squared multi-scale term,
-    whatever losses the arguments name. Every process does all of it.
+    All distilled ones must hear the same teacher. What is minimised is the squared error and, with `alpha`, the
+    squared multi-scale term, whatever losses the arguments name. Every process does all of it.
 
     Args:
-        trainer: of a `"linear"` student, on windows without missing values in their horizons.
+        data: with nothing missing, see [`has_closed_form`].
     """
-    model, args = trainer.model, trainer.args
-    config, batch_size = model.config, args.eval_batch_size
-    mixing = teacher = None
-    if isinstance(trainer, TimeDistillTrainer) and args.alpha:
-        mixing, teacher = mixing_matrix(config.prediction_length, args.alpha, args.num_scales), trainer.teacher
-    train = NormalEquations.of(
-        model, trainer.train_dataset, mixing=mixing, teacher=teacher, batch_size=batch_size, label="train windows"
+
+    def __init__(self, data: ForecastData):
+        self.data = data
+        self._taught: TeacherMoments | None = None
+
+    @cached_property
+    def _train(self) -> WindowMoments:
+        return WindowMoments.of(self.data.train)
+
+    @cached_property
+    def _validation(self) -> WindowMoments:
+        return WindowMoments.of(self.data.validation)
+
+    @torch.no_grad()
+    def __call__(self, trainer: ForecastTrainer) -> None:
+        """In place of `trainer.train()`: the best map, with the noise that validation prefers.
+
+        Args:
+            trainer: of a student that has a closed form. Of its training windows those count that really happened.
+        """
+        config, projection = trainer.model.config, trainer.model.backbone.projection
+        centring = _centring(config)
+        length = config.context_length
+        train, validation = (part.transformed(centring) for part in (self._train, self._validation))
+        cross, label_total = train.gram[:length, length:], train.total[length:]
+        alpha = trainer.args.alpha if isinstance(trainer, TimeDistillTrainer) else 0.0
+        if alpha:
+            mixing = mixing_matrix(config.prediction_length, alpha, trainer.args.num_scales)
+            taught = self._taught_by(trainer)
+            cross = cross + centring[:length, :length] @ taught.cross @ mixing.T
+            label_total = label_total + mixing @ taught.total
+        maps, biases = _solve(train, cross, label_total, self._variance(length))
+        errors = _errors(validation, maps, biases)
+        best = int(errors.argmin())
+        projection.weight.copy_(maps[best].T)
+        projection.bias.copy_(biases[best])
+        config.input_noise = INPUT_NOISES[best]
+        trainer.state.log_history = [
+            {"input_noise": noise, "eval_mse": error}
+            for noise, error in zip(INPUT_NOISES, errors.tolist(), strict=True)
+        ]
+        logger.info("solved in closed form: input_noise=%g, validation MSE %.4f", config.input_noise, errors[best])
+
+    def _taught_by(self, trainer: TimeDistillTrainer) -> TeacherMoments:
+        if self._taught is None:
+            windows = Subset(trainer.train_dataset, range(len(self.data.train)))
+            args = trainer.args
+            self._taught = TeacherMoments.of(windows, trainer.teacher, args.device, args.eval_batch_size)
+        return self._taught
+
+    def _variance(self, length: int) -> float:
+        """Sum of the look-backs' variances, which is what noise is relative to."""
+        around_mean = torch.eye(length, dtype=torch.float64) - 1 / length
+        return (around_mean @ self._train.gram[:length, :length]).trace().item() / length
+
+
+def _centring(config: TimeDistillConfig) -> torch.Tensor:
+    """`[L + S, L + S]`: takes the look-back's level out of look-back and horizon."""
+    length, steps = config.context_length, config.context_length + config.prediction_length
+    level = torch.zeros(steps, dtype=torch.float64)
+    if config.normalization == "mean":
+        level[:length] = 1 / length
+    elif config.normalization == "last":
+        level[length - 1] = 1
+    return torch.eye(steps, dtype=torch.float64) - level
+
+
+def _solve(
+    train: WindowMoments, cross: torch.Tensor, label_total: torch.Tensor, variance: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best map `[K, L, S]` and bias `[K, S]` for each of `INPUT_NOISES`, float64."""
+    length = len(cross)
+    seen_total = train.total[:length]
+    values, vectors = torch.linalg.eigh(
+        train.gram[:length, :length] - torch.outer(seen_total, seen_total) / train.count
     )
-    validation = NormalEquations.of(model, trainer.eval_dataset, batch_size=batch_size, label="validation windows")
-    maps = train.solve(INPUT_NOISES)
-    errors = validation.errors(maps)
-    best = int(errors.argmin())
-    projection = model.backbone.projection
-    projection.weight.copy_(maps[best, :-1].T)
-    projection.bias.copy_(maps[best, -1])
-    config.input_noise = INPUT_NOISES[best]
-    trainer.state.log_history = [
-        {"input_noise": noise, "eval_mse": error} for noise, error in zip(INPUT_NOISES, errors.tolist(), strict=True)
-    ]
-    logger.info("solved in closed form: input_noise=%g, validation MSE %.4f", config.input_noise, errors[best])
+    wanted = vectors.T @ (cross - torch.outer(seen_total, label_total) / train.count)
+    penalties = torch.tensor(INPUT_NOISES, dtype=torch.float64).square() * variance
+    maps = vectors @ (wanted / (values.clamp(min=0) + penalties.unsqueeze(1)).unsqueeze(2))
+    return maps, (label_total - seen_total @ maps) / train.count
+
+
+def _errors(windows: WindowMoments, maps: torch.Tensor, biases: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of each map on the windows: `[K]`."""
+    length = maps.shape[1]
+    seen, cross, power = (
+        windows.gram[:length, :length],
+        windows.gram[:length, length:],
+        windows.gram[length:, length:].trace(),
+    )
+    seen_total, label_total = windows.total[:length], windows.total[length:]
+    squares = power - 2 * (maps * cross).sum(dim=(1, 2)) + (maps * (seen @ maps)).sum(dim=(1, 2))
+    offsets = windows.count * biases.square() + 2 * biases * (seen_total @ maps - label_total)
+    return (squares + offsets.sum(dim=1)) / (windows.count * biases.shape[1])
 
 
 def _series_of(values: torch.Tensor) -> torch.Tensor:

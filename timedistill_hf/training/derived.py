@@ -50,7 +50,7 @@ def windows_per_batch(args: Arguments, num_channels: int, series_per_batch: int 
 
 
 def limit_steps(args: Arguments, num_windows: int, step_limit: int | None) -> Arguments:
-    """The arguments with `max_steps` for their epochs, at most `step_limit`, and ten evaluations on the way.
+    """The arguments with `max_steps` for their epochs, at most `step_limit`, and five evaluations on the way.
 
     Args:
         num_windows: of training.
@@ -60,7 +60,7 @@ def limit_steps(args: Arguments, num_windows: int, step_limit: int | None) -> Ar
         return args
     batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     steps = min(step_limit, max(1, round(args.num_train_epochs * -(-num_windows // batch))))
-    every = max(1, -(-steps // 10))
+    every = max(1, -(-steps // 5))
     kind = type(args)
     strategies = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": every, "save_steps": every}
     return derive(args, kind, args.output_dir, {"max_steps": steps, **strategies})

@@ -73,8 +73,8 @@ def paper(dataset: str, teacher_family: str | None) -> dict:
 
 
 _BEST_MEMBERS = (
-    "linear:input_noise=0.3",
     "linear:ridge",
+    "linear:last:ridge",
     "residual:revin:core=patch_mixer:hidden_size=64:dropout=0.2",
 )
 
@@ -90,7 +90,7 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "architecture": "combination",
         "members": _BEST_MEMBERS,
         "teacher_mix": "validation",
-        "shrinkage": 0.05,
+        "shrinkage": 0.02,
         "series_per_batch": 320,
         "alpha": 0.5,
         "beta": 0.0,
@@ -103,7 +103,7 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "weight_decay": 0.01,
         "max_grad_norm": 0.0,
         "num_train_epochs": 10,
-        "step_limit": 2000,
+        "step_limit": 1000,
         "early_stopping_patience": 0,
     }
 
