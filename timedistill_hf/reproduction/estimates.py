@@ -1,21 +1,24 @@
 """How long cells will take, before anything is run.
 
-The cost of a cell is `training windows x channels x hidden x (context_length + prediction_length)`, which is what one
-pass of the student multiplies; that of a teacher is the same without `hidden`. Seconds are the cost times a rate. The
+Work is counted in steps of series that go through a model: three times for each series of a training step (forwards
+and backwards), and once for every series that there is, for labels and scores. Seconds are the work times a rate. The
 rate is that of the finished cells of the same variant (those with the same teachers, where there are any), or of the
-finished teachers of the same family; before there are any it is a first guess, from ETTh1 at 720 to 96 on two threads.
+finished teachers of the same family; before there are any it is a first guess for one thread.
 """
 
 import heapq
 from collections.abc import Sequence
 
-from ..cli.settings import DataSettings, StudentSettings
+from ..cli.settings import DataSettings, DistillSettings
+from ..teachers import get_family
+from ..training.arguments import ForecastTrainingArguments
+from ..training.recipes import recipe_defaults
 from .cells import Cell, TeacherCell
 
 
-SECONDS_PER_COST = 6e-9  # student and controls: 140 s
-TEACHER_SECONDS_PER_COST = {"itransformer": 1.7e-6, "patchtst": 6.5e-6, "modern_tcn": 3e-5, "informer": 2.7e-5}
-OTHER_TEACHER = 1e-5
+SECONDS_PER_STEP = 6e-8
+TEACHER_SECONDS_PER_STEP = {"itransformer": 7e-8, "patchtst": 1.9e-7, "modern_tcn": 9e-7, "informer": 8e-7}
+OTHER_TEACHER = 3e-7
 
 
 class Estimator:
@@ -30,13 +33,19 @@ class Estimator:
         self._measured: dict[tuple, list[tuple[float, float]]] = {}
 
     def cost(self, step: Cell | TeacherCell) -> float:
-        """Of the work of one epoch; `0` where the data set is not known."""
+        """Its work, in steps of series that go through a model; `0` where the data set is not known."""
         rows, channels = self.sizes.get(step.dataset, (0, 0))
-        context = int(step.flags.get("context_length") or DataSettings.context_length)
-        steps = context + step.prediction_length
-        is_teacher = isinstance(step, TeacherCell)
-        hidden = 1 if is_teacher else int(step.flags.get("hidden_size") or StudentSettings.hidden_size)
-        return max(rows - steps + 1, 0) * channels * hidden * steps
+        settings = _settings(step)
+        length = int(settings.get("context_length", DataSettings.context_length)) + step.prediction_length
+        windows = max(rows - length + 1, 0)
+        batch = settings.get("per_device_train_batch_size", ForecastTrainingArguments.per_device_train_batch_size)
+        if settings.get("series_per_batch"):
+            batch = max(1, round(settings["series_per_batch"] / max(channels, 1)))
+        steps = settings.get("num_train_epochs", ForecastTrainingArguments.num_train_epochs) * windows / batch
+        if settings.get("max_steps", -1) > 0:
+            steps = settings["max_steps"]
+        steps = min(steps, settings.get("step_limit") or steps) if windows else 0
+        return _models(step, settings) * (3 * steps * batch + windows) * channels * length
 
     def measured(self, step: Cell | TeacherCell, seconds: float) -> None:
         """Learn from a finished one, where its data set is known."""
@@ -50,8 +59,26 @@ class Estimator:
             known = self._measured.get(key, [])
             if known:
                 return self.cost(step) * sum(seconds for _, seconds in known) / sum(cost for cost, _ in known)
-        guess = TEACHER_SECONDS_PER_COST.get(step.family, OTHER_TEACHER) if _is_teacher(step) else SECONDS_PER_COST
+        guess = TEACHER_SECONDS_PER_STEP.get(step.family, OTHER_TEACHER) if _is_teacher(step) else SECONDS_PER_STEP
         return self.cost(step) * guess
+
+
+def _settings(step: Cell | TeacherCell) -> dict:
+    """All settings that are not the flags' own defaults: the recipe's or the family's, then the step's."""
+    if _is_teacher(step):
+        return get_family(step.family).training_defaults | step.flags
+    recipe = step.flags.get("recipe", DistillSettings.recipe)
+    return recipe_defaults(recipe, step.dataset, step.teachers[0].family) | step.flags
+
+
+def _models(step: Cell | TeacherCell, settings: dict) -> int:
+    """How many models are trained by steps, those beside which nothing counts: not what is solved."""
+    if _is_teacher(step):
+        return 1
+    members = settings.get("members")
+    if members is None:
+        return 2  # the student and the same without distillation
+    return max(1, sum("ridge" not in form.split(":") for form in members) * len(settings.get("teacher_weights", "01")))
 
 
 def in_all(seconds: Sequence[float], lanes: int) -> float:
