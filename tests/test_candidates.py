@@ -133,6 +133,9 @@ class TestSelect:
 
     def test_the_student_forecasts_the_weighted_sum_with_the_error_that_was_said(self, models, data, monkeypatch):
         monkeypatch.setattr("timedistill_hf.candidates._LEAST_GAIN", -1.0)
+        with torch.no_grad():  # nearer to repeating the last value, so that it is wanted
+            for parameter in models["residual:last"].backbone.parameters():
+                parameter.mul_(0.2)
         products = validation_products(models, data, batch_size=32)
         selection = select(models, products, shrinkage=0.3, max_parameters=10**9, loss={}, label="student")
         (again,) = validation_products({"student": selection.student}, data, batch_size=32).flatten().tolist()
@@ -155,6 +158,15 @@ class TestSelect:
         assert selection.weights == {"good": 1.0, "bad": 0.0}
         for name, parameter in good.state_dict().items():
             torch.testing.assert_close(selection.student.state_dict()[name], parameter)
+
+    def test_the_pull_is_within_a_kind(self, models):
+        """Two linear models with errors of squares 1 and 2, apart from each other's and a residual one's of 1."""
+        kept = {name: models[name] for name in ("linear", "linear:last", "residual:last")}
+        products = torch.diag(torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64))
+        selection = select(kept, products, shrinkage=1e6, max_parameters=10**9, loss={}, label="student")
+        linear, last, residual = selection.weights.values()
+        assert linear == pytest.approx(last, abs=1e-4)
+        assert residual == pytest.approx(0.75 / 1.75, abs=1e-4)  # beside a mean of square 3/4
 
     @pytest.mark.parametrize(("gain", "stays"), [(0.004, False), (0.006, True)])
     def test_a_hidden_member_that_gains_less_than_half_a_percent_is_left_out(self, models, gain, stays):

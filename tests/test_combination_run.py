@@ -73,7 +73,8 @@ def test_weights_and_scores_follow_from_the_products(finished):
     weights = torch.tensor([member["weight"] for member in members], dtype=torch.float64)
     rows = weights.nonzero().flatten().tolist()
     assert 0 < len(rows) < 10
-    free = convex_weights(products["validation"][rows][:, rows], results["settings"]["shrinkage"])
+    kinds = [members[row]["kind"] for row in rows]
+    free = convex_weights(products["validation"][rows][:, rows], results["settings"]["shrinkage"], kinds)
     assert (free >= 0.02).all()
     torch.testing.assert_close(weights[rows], free)
     assert (weights @ products["test"] @ weights).item() == pytest.approx(

@@ -147,6 +147,11 @@ def _pair(text: str) -> tuple[float, float]:
     return alpha, beta
 
 
+def kind_of(config: TimeDistillConfig) -> str:
+    """What a form is, whatever it was trained with: its architecture, and the core of a residual one."""
+    return f"residual {config.core}" if config.architecture == "residual" else config.architecture
+
+
 @dataclass(frozen=True)
 class Selection:
     """What validation made of the candidates.
@@ -186,6 +191,9 @@ def select(
 ) -> Selection:
     """The convex combination with the least squared validation error, of few members and within a size.
 
+    Candidates of one kind (linear, residual with a patch mixer, ...) are pulled towards equal weights: they differ by
+    what validation is a poor judge of, such as the teacher, which was itself chosen by its validation error.
+
     One after the other is left out, the others' weights found anew: members of little weight; members with a hidden
     layer, which cost time in every forecast, as long as the error grows by less than half a percent, or the folded
     student has more than `max_parameters`, first those that it grows least without.
@@ -193,7 +201,7 @@ def select(
     Args:
         models: by name, in the order of `products`.
         products: `[K, K]` from [`validation_products`].
-        shrinkage: pull towards equal weights, see [`convex_weights`].
+        shrinkage: the pull, see [`convex_weights`].
         max_parameters: of the folded student.
         loss: what fine-tuning the student will minimise, see [`combine`].
         label: what the log calls it.
@@ -206,7 +214,8 @@ def select(
     if not small:
         smallest = min(model.num_parameters() for model in models.values())
         raise InputError(f"max_parameters={max_parameters}: the smallest member has {smallest}; raise it")
-    mixture = Mixture.of(products, small, shrinkage)
+    kinds = [kind_of(model.config) for model in models.values()]
+    mixture = Mixture.of(products, small, shrinkage, kinds)
     while True:
         student = fold(combine([models[names[row]] for row in mixture.rows], mixture.weights, loss=loss))
         hidden = [row for row in mixture.rows if models[names[row]].config.feature_size is not None]
@@ -234,25 +243,29 @@ class Mixture:
         products: `[K, K]` of all models.
         rows: which of them.
         weights: one a row, 1 in all.
+        shrinkage: pull of those of one kind towards equal weights.
+        kinds: of all models.
     """
 
     products: torch.Tensor
     rows: list[int]
     weights: list[float]
     shrinkage: float
+    kinds: list[str]
 
     @classmethod
-    def of(cls, products: torch.Tensor, rows: list[int], shrinkage: float) -> "Mixture":
+    def of(cls, products: torch.Tensor, rows: list[int], shrinkage: float, kinds: list[str]) -> "Mixture":
         """The best weights, none of them little."""
         while True:
-            weights = convex_weights(products[rows][:, rows], shrinkage)
+            weights = convex_weights(products[rows][:, rows], shrinkage, [kinds[row] for row in rows])
             lightest = int(weights.argmin())
             if len(rows) == 1 or weights[lightest] >= _LEAST_WEIGHT:
-                return cls(products, rows, weights.tolist(), shrinkage)
+                return cls(products, rows, weights.tolist(), shrinkage, kinds)
             rows = [row for row in rows if row != rows[lightest]]
 
     def without(self, row: int) -> "Mixture":
-        return Mixture.of(self.products, [other for other in self.rows if other != row], self.shrinkage)
+        rows = [other for other in self.rows if other != row]
+        return Mixture.of(self.products, rows, self.shrinkage, self.kinds)
 
     @property
     def error(self) -> float:

@@ -9,7 +9,7 @@ from accelerate import PartialState
 from torch import nn
 from transformers import PreTrainedModel
 
-from .candidates import Candidate, Selection, find_candidates, select, validation_products
+from .candidates import Candidate, Selection, find_candidates, kind_of, select, validation_products
 from .cli.settings import DistillSettings, StudentSettings
 from .data.windows import ForecastData
 from .errors import InputError
@@ -197,6 +197,7 @@ class RunStudent:
         candidates = {
             name: {
                 **asdict(candidate),
+                "kind": kind_of(models[name].config),
                 "parameters": models[name].num_parameters(),
                 "weight": shares["student"].get(name, 0.0),
                 "weight_no_kd": shares.get("student_no_kd", {}).get(name, 0.0),

@@ -143,6 +143,35 @@ def test_known_best_weights():
     assert convex_weights(wild).tolist() == pytest.approx([0.5, 0.5, 0], abs=1e-6)
 
 
+@pytest.mark.parametrize("shrinkage", [0.3, 3.0])
+def test_within_groups_no_point_of_a_grid_is_better(shrinkage):
+    """The pull is towards the mean weight of each group, which is free."""
+    ticks = torch.arange(41, dtype=torch.float64) / 40
+    grid = torch.cartesian_prod(*[ticks] * 3)
+    grid = grid[grid.sum(dim=1) <= 1]
+    grid = torch.cat([grid, 1 - grid.sum(dim=1, keepdim=True)], dim=1)
+
+    def value(weights, products):
+        first, second = weights[..., [0, 2]], weights[..., [1, 3]]
+        apart = sum((pair - pair.mean(dim=-1, keepdim=True)).square().sum(dim=-1) for pair in (first, second))
+        return objective(weights, products) + shrinkage * products.diagonal().min() * apart
+
+    for seed in range(8):
+        products = gram(seed, 4, rank=5, spread=1.0)
+        weights = convex_weights(products, shrinkage, ["a", "b", "a", "b"])
+        assert value(weights, products) <= value(grid, products).min() + 1e-9
+
+
+def test_groups_make_their_own_alike_and_take_nothing_from_each_other():
+    products = torch.diag(torch.tensor([1.0, 4.0, 2.0, 2.0], dtype=torch.float64))
+    weights = convex_weights(products, 1e6, ["a", "a", "b", "b"])
+    assert weights[0].item() == pytest.approx(weights[1].item(), abs=1e-4)
+    # two means of two: squares 5/4 and 1
+    assert weights[:2].sum().item() == pytest.approx(1 / (1 + 1.25), abs=1e-4)
+    one_each = convex_weights(products, 1e6, list("abcd"))
+    assert one_each.tolist() == pytest.approx(convex_weights(products).tolist(), abs=1e-9)
+
+
 def test_what_are_no_products_is_refused():
     with pytest.raises(InputError, match=r"of shape \(2, 3\): expected \[K, K\]"):
         convex_weights(torch.ones(2, 3))

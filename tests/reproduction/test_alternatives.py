@@ -8,10 +8,10 @@ from timedistill_hf.reproduction.results import Result
 
 
 MEMBERS = {
-    "linear-0": {"form": "linear", "alpha": 0.0, "beta": 0.0},
-    "linear-1": {"form": "linear", "alpha": 0.5, "beta": 0.0},
-    "cycle-0": {"form": "cycle", "alpha": 0.0, "beta": 0.0},
-    "cycle-1": {"form": "cycle", "alpha": 0.5, "beta": 0.0},
+    "linear-0": {"form": "linear", "kind": "linear", "alpha": 0.0, "beta": 0.0},
+    "linear-1": {"form": "linear", "kind": "linear", "alpha": 0.5, "beta": 0.0},
+    "cycle-0": {"form": "cycle", "kind": "cycle", "alpha": 0.0, "beta": 0.0},
+    "cycle-1": {"form": "cycle", "kind": "cycle", "alpha": 0.5, "beta": 0.0},
 }
 
 
@@ -28,13 +28,16 @@ def result(errors) -> Result:
     return Result({"members": MEMBERS, "error_products": products, "settings": {"shrinkage": 0.5}})
 
 
-def best_weights(errors, rows, shrinkage):
+def best_weights(errors, rows, shrinkage, in_kinds=True):
     """The test error with the weights to which multiplied gradients lead on validation."""
+    kinds = np.array([rows[index] // 2 if in_kinds else 0 for index in range(len(rows))])
+    same = (kinds[:, None] == kinds).astype(float)
+    mean = same / same.sum(axis=1, keepdims=True)
     own = errors["validation"][rows]
     least = (own**2).mean(axis=1).min()
     weights = np.full(len(rows), 1 / len(rows))
     for _ in range(20_000):
-        slope = own @ (weights @ own) / own.shape[1] + shrinkage * least * (weights - 1 / len(rows))
+        slope = own @ (weights @ own) / own.shape[1] + shrinkage * least * (weights - mean @ weights)
         weights = weights * np.exp(-0.1 * slope)
         weights /= weights.sum()
     return ((weights @ errors["test"][rows]) ** 2).mean()
@@ -49,6 +52,7 @@ def test_changes_are_those_of_the_forecasts(errors):
         "equal weights": (test.mean(axis=0) ** 2).mean(),
         "no pull towards equal weights": best_weights(errors, every, 0.0),
         "five times the pull": best_weights(errors, every, 2.5),
+        "the pull across all kinds": best_weights(errors, every, 0.5, in_kinds=False),
         "the one candidate that is best on validation": (test[1] ** 2).mean(),
         "of each form only the version that is better on validation": best_weights(errors, [1, 2], 0.5),
         "no teacher": best_weights(errors, [0, 2], 0.5),

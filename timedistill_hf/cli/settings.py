@@ -213,7 +213,11 @@ class DistillSettings:
         },
     )
     shrinkage: float = field(
-        default=0.1, metadata={"help": "With a combination: pull of the members' weights towards equal ones."}
+        default=0.2,
+        metadata={
+            "help": "With a combination: pull of the weights of members of one kind towards equal ones; with several "
+            "teachers: of the teachers' weights."
+        },
     )
     max_parameters: int = field(
         default=1_500_000, metadata={"help": "With a combination: parameters that the student may have."}

@@ -4,7 +4,7 @@ With weights w that add up to 1 the error of the weighted mean is the weighted m
 then w' G w, with G the mean products of the errors: nothing else of the forecasts has to be kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -69,15 +69,19 @@ def mean_products(total: torch.Tensor, entries: float) -> torch.Tensor:
     return total / entries
 
 
-def convex_weights(products: torch.Tensor, shrinkage: float = 0.0) -> torch.Tensor:
-    """Weights w, at least 0 and 1 in all, that minimise w' G w + shrinkage * min(diag G) * |w - 1/K|^2.
+def convex_weights(
+    products: torch.Tensor, shrinkage: float = 0.0, groups: Sequence[Hashable] | None = None
+) -> torch.Tensor:
+    """Weights w, at least 0 and 1 in all, that minimise w' G w + shrinkage * min(diag G) * |w - m|^2.
 
-    The active-set method for the point of least norm in a convex hull (Wolfe, "Finding the nearest point in a
-    polytope", 1976). Where the best weights are not unique, equal forecasters get equal weights.
+    m holds the mean weight of each one's group: the pull makes the weights within a group alike, and leaves to the
+    errors what the groups count. The active-set method for the point of least norm in a convex hull (Wolfe, "Finding
+    the nearest point in a polytope", 1976). Where the best weights are not unique, equal forecasters get equal ones.
 
     Args:
         products: G, `[K, K]`, from [`error_products`].
         shrinkage: pull towards equal weights, 0 or more.
+        groups: which group each belongs to, by any name; all to one where `None`, so that m is 1/K.
 
     Returns:
         float64 `[K]`.
@@ -95,11 +99,18 @@ def convex_weights(products: torch.Tensor, shrinkage: float = 0.0) -> torch.Tens
     quadratic = (quadratic + quadratic.T) / 2
     errors = quadratic.diagonal()
     scale = errors[errors > 0].min() if (errors > 0).any() else torch.ones((), dtype=torch.float64)
-    added = shrinkage * errors.min() / scale + _RIDGE * (errors / scale).clamp(min=1)
+    added = shrinkage * errors.min() / scale * _from_group_mean(groups or [None] * len(products))
+    added = added + (_RIDGE * (errors / scale).clamp(min=1)).diag()
     try:
-        return _least_norm(quadratic / scale + added.diag())
+        return _least_norm(quadratic / scale + added)
     except torch.linalg.LinAlgError as error:
         raise InputError("products of errors with a negative square: give float64 ones, see error_products") from error
+
+
+def _from_group_mean(groups: Sequence[Hashable]) -> torch.Tensor:
+    """`[K, K]`: takes from each weight the mean one of its group."""
+    same = torch.tensor([[one == other for other in groups] for one in groups], dtype=torch.float64)
+    return torch.eye(len(groups), dtype=torch.float64) - same / same.sum(dim=1, keepdim=True)
 
 
 def _least_norm(quadratic: torch.Tensor) -> torch.Tensor:

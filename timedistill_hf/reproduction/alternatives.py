@@ -59,8 +59,9 @@ def _changes(result: Result) -> dict[str, tuple[float, float]]:
     def errors(rows: Sequence[int], weights: torch.Tensor) -> list[float]:
         return [(weights @ part[rows][:, rows] @ weights).item() for part in products]
 
-    def chosen(rows: Sequence[int], shrinkage: float = shrinkage) -> list[float]:
-        return errors(rows, convex_weights(validation[rows][:, rows], shrinkage))
+    def chosen(rows: Sequence[int], shrinkage: float = shrinkage, in_kinds: bool = True) -> list[float]:
+        kinds = [members[row]["kind"] for row in rows] if in_kinds else None
+        return errors(rows, convex_weights(validation[rows][:, rows], shrinkage, kinds))
 
     every = list(range(len(members)))
     by_form = {form: [row for row in every if members[row]["form"] == form] for form in forms}
@@ -70,6 +71,7 @@ def _changes(result: Result) -> dict[str, tuple[float, float]]:
         "equal weights": errors(every, torch.full((len(every),), 1 / len(every), dtype=torch.float64)),
         "no pull towards equal weights": chosen(every, 0.0),
         "five times the pull": chosen(every, 5 * shrinkage),
+        "the pull across all kinds": chosen(every, in_kinds=False),
         "the one candidate that is best on validation": chosen([best(every)]),
         "of each form only the version that is better on validation": chosen([best(own) for own in by_form.values()]),
     }
