@@ -133,9 +133,10 @@ class TestSelect:
 
     def test_the_student_forecasts_the_weighted_sum_with_the_error_that_was_said(self, models, data, monkeypatch):
         monkeypatch.setattr("timedistill_hf.candidates._LEAST_GAIN", -1.0)
-        with torch.no_grad():  # nearer to repeating the last value, so that it is wanted
-            for parameter in models["residual:last"].backbone.parameters():
-                parameter.mul_(0.2)
+        with torch.no_grad():  # worse, so that the residual form is wanted beside them
+            for form in ("linear", "linear:last", "periodic:period=12"):
+                for parameter in models[form].parameters():
+                    parameter.mul_(3)
         products = validation_products(models, data, batch_size=32)
         selection = select(models, products, shrinkage=0.3, max_parameters=10**9, loss={}, label="student")
         (again,) = validation_products({"student": selection.student}, data, batch_size=32).flatten().tolist()
