@@ -172,7 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self.server.hub.repositories.get((kind, name))
         if repository is None or (repository.private and self.user != repository.owner):
             if self.user is None:
-                self._refuse(401, message="Invalid username or password.")
+                # the client infers the code from the address, where that is https
+                self._refuse(401, "RepoNotFound", "Invalid username or password.")
             else:
                 self._refuse(404, "RepoNotFound", "Repository not found")
             return None

@@ -97,7 +97,9 @@ def commit_of(name_or_path: str, problem: str, revision: str | None = None, **op
         return revision
     if path.is_dir():
         raise InputError(f"{problem}: it holds no config.json; {_REMEDY}")
-    if not path.exists() and (path.is_absolute() or len(path.parts) > 2):
+    if path.is_file():
+        raise InputError(f"{problem}: it is a file; {_REMEDY}")
+    if path.is_absolute() or len(path.parts) > 2 or name_or_path.startswith((".", "~")):
         raise InputError(f"{problem}: there is no such folder; {_REMEDY}")
     try:
         return Path(hf_hub_download(name_or_path, _CONFIG, revision=revision, **options)).parent.name
