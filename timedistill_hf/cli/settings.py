@@ -19,6 +19,7 @@ class DataSettings:
         default=None, metadata={"help": "Folder with benchmark files; else they come from the Hub."}
     )
     hub_config: str | None = field(default=None, metadata={"help": "Configuration name of a Hub data set."})
+    dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a Hub data set."})
     context_length: int = field(default=720, metadata={"help": "Look-back in time steps."})
     prediction_length: int = field(default=96, metadata={"help": "Horizon in time steps."})
     split: str | None = field(
@@ -59,6 +60,7 @@ class DataSettings:
             season=self.season,
             missing_value=self.missing_value,
             hub_config=self.hub_config,
+            dataset_revision=self.dataset_revision,
         )
         return make_windows(
             series,

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from accelerate.utils import broadcast_object_list
 from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, ModelCard, ModelCardData, constants, get_token
-from transformers import TrainingArguments
 
 from ..errors import InputError
 from ..files import write_json
 from ..run_folder import PUBLISHED, RESULTS
 from .reasons import hub_reason
 
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class HubTarget:
     revision: str | None = None
 
     @classmethod
-    def of(cls, args: TrainingArguments) -> "HubTarget":
+    def of(cls, args: "TrainingArguments") -> "HubTarget":
         """What `hub_model_id`, `hub_private_repo`, `hub_token` and `hub_revision` say; the name is the folder's."""
         name = args.hub_model_id or Path(args.output_dir).absolute().name
         return cls(name, "model", args.hub_private_repo, args.hub_token, args.hub_revision)
@@ -130,7 +132,7 @@ def publish(
         )
 
 
-def prepare_run(args: TrainingArguments) -> None:
+def prepare_run(args: "TrainingArguments") -> None:
     """Where `args.push_to_hub` asks for it, see that the run may be published; all processes raise, or none.
 
     Raises:
@@ -138,6 +140,8 @@ def prepare_run(args: TrainingArguments) -> None:
     """
     if not args.push_to_hub:
         return
+    from accelerate.utils import broadcast_object_list
+
     refusal = None
     if args.process_index == 0:
         try:
@@ -149,7 +153,7 @@ def prepare_run(args: TrainingArguments) -> None:
         raise InputError(refusal)
 
 
-def publish_run(args: TrainingArguments) -> None:
+def publish_run(args: "TrainingArguments") -> None:
     """[`publish`] the finished run in `args.output_dir`, and write down where it went (`published.json`)."""
     target, folder = HubTarget.of(args), Path(args.output_dir)
     try:
