@@ -25,3 +25,11 @@ def client(hub, hub_home):
     running = HubClient(hub.endpoint, hub_home)
     yield running
     running.close()
+
+
+@pytest.fixture(scope="session")
+def offline_client(hub, hub_home):
+    """A client with the same cache that may not ask the Hub."""
+    running = HubClient(hub.endpoint, hub_home, offline=True)
+    yield running
+    running.close()

@@ -13,7 +13,6 @@ from timedistill_hf import Forecaster, TimeDistillForPrediction, load_teacher
 from timedistill_hf.errors import InputError
 from timedistill_hf.hub import publish
 
-from .client import HubClient
 from .loopback import READER
 from .models import forecast_of, history, processor, save, tiny_student, tiny_teacher, windows
 
@@ -273,21 +272,15 @@ def test_remote_code_serves_without_the_package(client, tmp_path):
         torch.testing.assert_close(outputs[name], forecast_of(model), rtol=1e-5, atol=1e-6)
 
 
-def test_offline_after_a_first_load(hub, hub_home, client, tmp_path):
+def test_offline_after_a_first_load(hub, client, offline_client, tmp_path):
     client.run(publish_student, tmp_path / "a", "user/cached")
     client.run(publish_student, tmp_path / "b", "user/unseen")
     online = client.run(forecast, "user/cached")
     before = len(hub.requests)
-    offline = HubClient(hub.endpoint, hub_home, offline=True)
-    try:
-        assert offline.run(forecast, "user/cached").equals(online)
-        with pytest.raises(
-            InputError, match="'user/unseen' is not in the cache and the Hub may not be asked: unset HF_"
-        ):
-            offline.run(forecast, "user/unseen")
-        with pytest.raises(InputError, match="cannot be published: the Hub may not be asked"):
-            offline.run(publish_student, tmp_path / "c", "user/cached")
-    finally:
-        offline.close()
+    assert offline_client.run(forecast, "user/cached").equals(online)
+    with pytest.raises(InputError, match="'user/unseen' is not in the cache and the Hub may not be asked"):
+        offline_client.run(forecast, "user/unseen")
+    with pytest.raises(InputError, match="cannot be published: the Hub may not be asked"):
+        offline_client.run(publish_student, tmp_path / "c", "user/cached")
     assert len(hub.requests) == before
     assert np.isfinite(online[["load", "price", "wind"]].to_numpy()).all()

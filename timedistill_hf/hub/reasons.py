@@ -43,7 +43,7 @@ def hub_reason(
     status = answer.response.status_code if answer is not None and answer.response is not None else None
     if of(HFValidationError):
         return f"{str(repo_id)!r} is no name of a repository: expected user/name"
-    if of(OfflineModeIsEnabled) or (of(LocalEntryNotFoundError) and constants.HF_HUB_OFFLINE):
+    if of(OfflineModeIsEnabled) or (constants.HF_HUB_OFFLINE and of(LocalEntryNotFoundError, ConnectionError)):
         return f"{name} is not in the cache and the Hub may not be asked: unset HF_HUB_OFFLINE"
     if of(LocalTokenNotFoundError):
         return f"there is no token for the Hub: {_LOG_IN}"
