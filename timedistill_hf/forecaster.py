@@ -102,7 +102,7 @@ def forecast_file(settings: ForecastSettings) -> str:
     from .data.sources import read_file
     from .forecast_table import read_window
 
-    forecaster = Forecaster.from_pretrained(settings.model)
+    forecaster = Forecaster.from_pretrained(settings.model, revision=settings.revision)
     window = read_window(read_file(Path(settings.input), forecaster.processor.id_column), forecaster.processor)
     if torch.accelerator.is_available():
         forecaster.model.to(torch.accelerator.current_accelerator())

@@ -2,17 +2,19 @@
 
 import io
 import re
+from unittest import mock
 
 import datasets
 import numpy as np
 import pandas as pd
 import pytest
-from huggingface_hub import DatasetCard
+from huggingface_hub import DatasetCard, HfApi
 
 from timedistill_hf import load_series
 from timedistill_hf.data.benchmarks import HUB_DATASET
 from timedistill_hf.errors import InputError
 from timedistill_hf.hub import publish_series
+from timedistill_hf.hub.series import _to_parquet
 
 
 def wide(rows: int = 300, seed: int = 0) -> pd.DataFrame:
@@ -40,6 +42,17 @@ def read(name, **kwargs):
     table = datasets.load_dataset(name, split="train", **kwargs)
     streamed = datasets.load_dataset(name, split="train", streaming=True, **kwargs)
     return table.to_pandas(), list(streamed)
+
+
+def host_beside_another(source, name):
+    """Someone else commits after the card was read and before the new one is sent."""
+
+    def to_parquet(*args):
+        HfApi().upload_file(path_or_fileobj=b"theirs", path_in_repo="LICENSE", repo_id=name, repo_type="dataset")
+        return _to_parquet(*args)
+
+    with mock.patch("timedistill_hf.hub.series._to_parquet", to_parquet):
+        host(source, name)
 
 
 def series(source, **kwargs):
@@ -168,6 +181,8 @@ def test_what_cannot_be_hosted_is_refused_first(hub, client, tmp_path):
         client.run(host, wide().assign(load="much"), "user/refused", config_name="x")
     with pytest.raises(InputError, match="config_name='a b': expected letters"):
         client.run(host, tmp_path / "mine.csv", "user/refused", config_name="a b")
+    with pytest.raises(InputError, match="license='My own': expected a licence as the Hub names it"):
+        client.run(host, tmp_path / "mine.csv", "user/refused", license="My own")
     with pytest.raises(InputError, match="there is no token for the Hub"):
         client.run(host, tmp_path / "mine.csv", "user/refused", token=None)
     assert ("dataset", "user/refused") not in hub.repositories
@@ -188,6 +203,15 @@ def test_an_upload_that_breaks_hosts_nothing(hub, client, tmp_path):
     with hub.cutting("GET .*/resolve/.*parquet"), pytest.raises(InputError, match="connection to the Hub failed"):
         client.run(series, "user/cut-series")
     assert_same(client.run(series, "user/cut-series"), load_series(tmp_path / "mine.csv"))
+
+
+def test_what_someone_else_changes_meanwhile_is_not_lost(hub, client, tmp_path):
+    wide().to_csv(tmp_path / "mine.csv", index=False)
+    hub.create("user/shared", "dataset")
+    with pytest.raises(InputError, match="'user/shared' was changed by someone else meanwhile: try again"):
+        client.run(host_beside_another, tmp_path / "mine.csv", "user/shared")
+    client.run(host, tmp_path / "mine.csv", "user/shared")
+    assert {"LICENSE", "mine/train-00000-of-00001.parquet"} <= set(hub.files("user/shared", "dataset"))
 
 
 def test_a_private_data_set_wants_a_token(client, tmp_path):

@@ -18,6 +18,7 @@ from timedistill_hf.errors import InputError
 from timedistill_hf.run_folder import PUBLISHED, RunFolder
 from timedistill_hf.teachers import Teacher, get_family
 
+from .loopback import WRITER
 from .models import tiny_student, tiny_teacher
 from .test_models import CODE, GIT
 
@@ -100,18 +101,19 @@ def test_a_run_is_published_at_its_end_or_when_it_is_repeated(hub, client, tmp_p
     command = ["distill.py", "--dataset", data, "--output_dir", run, *DISTILL, *TEACHER, "--teacher_epochs", "1"]
     push = ["--push_to_hub", "true", "--hub_model_id", "user/run-of-script", "--overwrite"]
     code, _, errors = client.run(script, *command, *push, token=None)
+    push += ["--hub_token", WRITER]
     assert code == 2
     assert errors.strip().splitlines()[-1].startswith("error: 'user/run-of-script' cannot be published: there is no")
     assert not run.exists()
 
     with hub.cutting("POST .*/commit/main"):
-        code, _, errors = client.run(script, *command, *push)
+        code, _, errors = client.run(script, *command, *push, token=None)
     assert code == 2
     assert "is finished: the same command again only publishes it" in errors.splitlines()[-1]
     assert hub.messages("user/run-of-script") == []
     before = (run / "results.json").stat().st_mtime_ns
 
-    code, printed, errors = client.run(script, *command, *push)
+    code, printed, errors = client.run(script, *command, *push, token=None)
     assert code == 0, errors
     assert (run / "results.json").stat().st_mtime_ns == before, "nothing was trained again"
     assert "test MSE (standardised)" in printed
@@ -125,8 +127,9 @@ def test_a_run_is_published_at_its_end_or_when_it_is_repeated(hub, client, tmp_p
     published = json.loads((run / PUBLISHED).read_text())
     assert published["repo_id"] == "user/run-of-script"
     assert published["commit"] == hub.repositories["model", "user/run-of-script"].find("main").sha
-    secret = [path for path in run.rglob("*") if path.is_file() and b"hf_writer" in path.read_bytes()]
-    assert not secret
+    assert not [path for path in run.rglob("*") if path.is_file() and WRITER.encode() in path.read_bytes()]
+    assert not [path for path, content in files.items() if WRITER.encode() in content]
+    assert WRITER not in printed + errors
 
     code, _, errors = client.run(script, *command)  # without --push_to_hub, as ever
     assert code == 2
@@ -171,7 +174,7 @@ def test_scripts_take_models_and_data_from_the_hub(hub, client, tmp_path):
     assert json.loads(scores.read_text())["models"]["student"]["mse"] == pytest.approx(expected, rel=1e-5)
     output = tmp_path / "forecast.csv"
     code, _, errors = client.run(
-        script, "forecast.py", "--model", "user/scripted", "--input", data, "--output", output
+        script, "forecast.py", "--model", "user/scripted", "--revision", "main", "--input", data, "--output", output
     )
     assert code == 0, errors
     assert len(pd.read_csv(output)) == 16

@@ -305,6 +305,7 @@ class EvaluateSettings:
     """A saved model to score."""
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
     batch_size: int = field(default=64, metadata={"help": "Windows per forward pass."})
     output: str | None = field(
         default=None, metadata={"help": "JSON file for the results; printed only if not given."}
@@ -326,6 +327,7 @@ class ForecastSettings:
     """A table to forecast."""
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
     input: str = field(default=None, metadata={"help": "The history: a .csv or .parquet file like that of training."})
     output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
     config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})

@@ -24,7 +24,7 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     Raises:
         InputError: model or data cannot be loaded, or do not fit.
     """
-    revision = commit_of_model(settings.model)
+    revision = commit_of_model(settings.model, settings.revision)
     model, role = load_model(settings.model, revision=revision)
     if torch.accelerator.is_available():
         model.to(torch.accelerator.current_accelerator())

@@ -121,7 +121,7 @@ def _describe(repo_id: str, hosted: HostedSeries) -> str:
 
 
 def _names(columns: tuple[str, ...]) -> str:
-    shown = ", ".join(f"`{name}`" for name in columns[:12])
+    shown = ", ".join(f"`{name}`".replace("|", "\\|") for name in columns[:12])
     return shown + (", ..." if len(columns) > 12 else "")
 
 
