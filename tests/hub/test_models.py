@@ -3,18 +3,20 @@
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from huggingface_hub import HfApi, snapshot_download
 
-from timedistill_hf import Forecaster, TimeDistillForPrediction, load_teacher
+from timedistill_hf import Forecaster, TimeDistillForPrediction, TimeDistillProcessor, load_teacher
 from timedistill_hf.errors import InputError
 from timedistill_hf.hub import publish
+from timedistill_hf.loading import load_processor
 
 from .loopback import READER
-from .models import forecast_of, history, processor, save, tiny_student, tiny_teacher, windows
+from .models import COLUMNS, LENGTHS, forecast_of, history, processor, save, tiny_student, tiny_teacher, windows
 
 
 CODE = {
@@ -65,6 +67,19 @@ def forecast(name, **kwargs):
 def forecast_with(token, name):
     """With the token passed, and none set."""
     return forecast(name, token=token)
+
+
+def forecast_while_published(folder, name):
+    """Another student, with another scaler, is published when the weights have been read and the processor not yet."""
+
+    def load(*args, **kwargs):
+        other = save(tiny_student(9), folder)
+        TimeDistillProcessor(COLUMNS, [0.0] * 3, [9.0] * 3, **LENGTHS).save_pretrained(other)
+        publish(other, name)
+        return load_processor(*args, **kwargs)
+
+    with mock.patch("timedistill_hf.forecaster.load_processor", load):
+        return forecast(name)
 
 
 def expected_forecast(seed=0):
@@ -270,6 +285,12 @@ def test_remote_code_serves_without_the_package(client, tmp_path):
     outputs = torch.load(tmp_path / "y.pt", weights_only=True)
     for name, model in models.items():
         torch.testing.assert_close(outputs[name], forecast_of(model), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_and_processor_are_of_one_commit(hub, client, tmp_path):
+    client.run(publish_student, tmp_path / "first", "user/moving")
+    assert client.run(forecast_while_published, tmp_path / "second", "user/moving").equals(expected_forecast())
+    assert len(hub.messages("user/moving")) == 2
 
 
 def test_offline_after_a_first_load(hub, client, offline_client, tmp_path):
