@@ -1,5 +1,6 @@
 """Students and teachers through the Hub: pushed, published, loaded, found again at a revision and offline."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,22 @@ def test_a_configuration_cannot_name_files_elsewhere(hub, client, tmp_path):
         (folder / "config.json").write_text(config.replace('"configuration_timedistill.', f'"{path}.'))
         client.run(publish, folder, "user/elsewhere")
     assert {path for path in hub.files("user/elsewhere") if path.endswith(".py")} <= CODE
+
+
+@pytest.mark.parametrize("model_type", ["foreign", "timedistill"])
+def test_code_of_a_repository_is_never_run(hub, client, tmp_path, model_type):
+    """Whether its configuration is of a kind that only that code knows, or of one that the package has itself."""
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w').close()\nfrom transformers import PreTrainedConfig\n"
+    code += f"class Config(PreTrainedConfig):\n    model_type = {model_type!r}\n"
+    config = {"model_type": model_type, "auto_map": {"AutoConfig": "foreign.Config"}}
+    files = {"config.json": json.dumps(config).encode(), "foreign.py": code.encode()}
+    hub.create(f"user/code-{model_type}").add("main", "code", files)
+    with pytest.raises(InputError):
+        client.run(forecast, f"user/code-{model_type}")
+    with pytest.raises(InputError):
+        client.run(load_teacher, f"user/code-{model_type}")
+    assert not ran.exists()
 
 
 def test_a_revision_is_a_branch_a_tag_or_a_commit(hub, client, tmp_path):

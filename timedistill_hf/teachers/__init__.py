@@ -149,7 +149,7 @@ def read_config(name_or_path: str, problem: str, revision: str | None = None, **
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(name_or_path, revision=revision, **options)
+        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=False, **options)
     except (OSError, ValueError, StrictDataclassError) as error:
         raise InputError(f"{problem}: {_reason(error)}; {_REMEDY}") from error
 
