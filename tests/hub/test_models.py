@@ -128,7 +128,8 @@ def test_what_is_published_is_the_model_and_nothing_else(hub, client, tmp_path):
         (folder / name).write_text("{}")
     (folder / "results.json").write_text('{"settings": {"output_dir": "runs/etth1"}}')
     (folder / "forecast.png").write_bytes(b"png")
-    (folder / "README.md").write_text('---\nlicense: mit\n---\nForecaster.from_pretrained("runs/etth1")\n')
+    card = 'repo = {}\nForecaster.from_pretrained({})\n--model {} --teacher etth12\nof etth1, "etth1"\n'
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n" + card.format('"etth1"', '"runs/etth1"', folder))
     client.run(publish_student, folder, "run", private=True, commit_message="The student")
     assert hub.messages("user/run") == ["The student"]
     assert hub.repositories["model", "user/run"].private
@@ -136,7 +137,8 @@ def test_what_is_published_is_the_model_and_nothing_else(hub, client, tmp_path):
     named = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"}
     assert set(files) == {GIT, "results.json", "forecast.png"} | named | CODE
     assert files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
-    assert b'from_pretrained("user/run")' in files["README.md"]
+    published = card.format('"user/run"', '"user/run"', "user/run")
+    assert files["README.md"].decode().split("---\n")[2] == published
     assert 'from_pretrained("runs/etth1")' in (folder / "README.md").read_text()
     client.run(publish_student, folder, "user/run")
     assert len(hub.messages("user/run")) == 1, "nothing has changed, so nothing is committed"

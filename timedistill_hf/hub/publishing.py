@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _CARD = "README.md"
 _CONFIG = "config.json"
+# what a card's snippets and commands load
+_LOADS = r"""((?:\brepo = |from_pretrained\(|load_teacher\(|--model |--teacher )["']?)(?:{})(?=["'\s),]|$)"""
 _PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.png", RESULTS, "preprocessor_config.json")
 
 
@@ -214,16 +217,16 @@ def _card(folder: Path, repo_id: str) -> str:
     path = folder / _CARD
     if not path.is_file():
         return _least_card(repo_id)
-    card = path.read_text(encoding="utf-8")
-    for name in {str(folder), str(folder.absolute()), *_trained_in(folder)}:
-        card = card.replace(f'"{name}"', f'"{repo_id}"')
-    return card
+    folders = {folder, folder.absolute(), *_trained_in(folder)}
+    names = {str(name) for name in folders} | {name.name for name in folders if name.name}
+    loaded = _LOADS.format("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
+    return re.sub(loaded, lambda found: f"{found[1]}{repo_id}", path.read_text(encoding="utf-8"))
 
 
-def _trained_in(folder: Path) -> Iterator[str]:
+def _trained_in(folder: Path) -> Iterator[Path]:
     """What the run called its folder, which may have been moved since."""
     try:
-        yield json.loads((folder / RESULTS).read_text(encoding="utf-8"))["settings"]["output_dir"]
+        yield Path(json.loads((folder / RESULTS).read_text(encoding="utf-8"))["settings"]["output_dir"])
     except (OSError, ValueError, KeyError):
         return
 
