@@ -224,6 +224,22 @@ def test_a_private_data_set_wants_a_token(client, tmp_path):
         client.run(series, "user/no-series")
 
 
+@pytest.mark.parametrize(
+    ("splits", "read_rows"), [(("train", "test"), 30), (("test",), 20), (("validation", "test"), None)]
+)
+def test_of_several_splits_train_is_read(hub, client, splits, read_rows):
+    """A data set that others made: with splits in files of their own."""
+    rows = {"train": 30, "validation": 10, "test": 20}
+    name = f"user/splits-{'-'.join(splits)}"
+    files = {f"data/{split}.csv": wide(rows[split]).to_csv(index=False).encode() for split in splits}
+    hub.create(name, "dataset").add("main", "files", files)
+    if read_rows is None:
+        with pytest.raises(InputError, match=r"has the splits \['validation', 'test'\]: expected one called 'train'"):
+            client.run(series, name)
+    else:
+        assert client.run(series, name).num_rows == read_rows
+
+
 @pytest.fixture
 def benchmarks(hub):
     """The public repository's layout, with generated data: CSV files, a configuration each, `date` and columns."""
