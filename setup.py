@@ -26,7 +26,7 @@ setup(
         "transformers>=5.0",
         "datasets>=4.0",
         "accelerate>=1.10",
-        "huggingface-hub>=1.0",
+        "huggingface-hub>=1.5",
         "evaluate>=0.4.6",
         "numpy>=1.26",
         "safetensors>=0.5",

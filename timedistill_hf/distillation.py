@@ -1,6 +1,7 @@
 """The main job: teachers, student, controls, scores; every part resumable, the results in one folder."""
 
 import dataclasses
+import json
 import logging
 import shutil
 from contextlib import nullcontext
@@ -19,6 +20,7 @@ from .errors import InputError
 from .evaluation.controls import SeasonalNaive
 from .evaluation.report import results_of
 from .files import write_json
+from .hub.publishing import prepare_run, publish_run
 from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from .run_student import MakeTrainer, RunStudent
 from .run_teachers import RunTeachers
@@ -80,13 +82,18 @@ class Distillation:
         Returns:
             the content of `results.json`.
 
+        With `args.push_to_hub` the finished student is published; where only that is left to do, it is all that is
+        done.
+
         Raises:
-            InputError: the folder holds results already, or a half-finished run with other settings; or data, teacher
-                and student do not fit.
+            InputError: the folder holds results already, or a half-finished run with other settings; data, teacher
+                and student do not fit; or the Hub does not take the student.
         """
         self._check_flags()
         data = self.data_settings.load()
         record = self._record() | {"data_fingerprint": data.series.fingerprint()}
+        if self.args.push_to_hub and self.folder.is_to_be_published(record, overwrite=self.settings.overwrite):
+            return self._publish(json.loads((self.folder.path / RESULTS).read_text(encoding="utf-8")))
         self.folder.check(record, overwrite=self.settings.overwrite)
         config = self._student.config(data)
         loaded = self._teachers.load(data)
@@ -96,12 +103,14 @@ class Distillation:
             windows = self._training_windows(data, untrained, config)
             if is_known:
                 self._may_be_stored(untrained, windows)
+        prepare_run(self.args)
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
             if self.args.should_save:
                 self.folder.start(record, overwrite=self.settings.overwrite)
             PartialState().wait_for_everyone()
-            return self._run(data, config, record, loaded)
+            results = self._run(data, config, record, loaded)
+            return self._publish(results) if self.args.push_to_hub else results
 
     def _run(self, data: ForecastData, config: TimeDistillConfig, record: dict, loaded: dict[str, Teacher]) -> dict:
         teachers = self._teachers.train(data, loaded)
@@ -129,10 +138,6 @@ class Distillation:
 
     def _check_flags(self) -> None:
         self.args.check_metric()
-        if self.args.push_to_hub:
-            raise InputError(
-                "--push_to_hub: this run trains several models; push the student afterwards (push_to_hub)"
-            )
         if self.args.resume_from_checkpoint is not None:
             raise InputError("--resume_from_checkpoint: a run resumes by itself when its command is given again")
 
@@ -210,6 +215,13 @@ class Distillation:
             shutil.rmtree(self._signal_directory, ignore_errors=True)
         write_json(self.folder.path / RESULTS, results)
         self._student.clear()
+        return results
+
+    def _publish(self, results: dict) -> dict:
+        """The student, its card and the results, to the Hub; the results on the main process, as ever."""
+        if not self.args.should_save:
+            return {}
+        publish_run(self.args)
         return results
 
     def _record(self) -> dict:

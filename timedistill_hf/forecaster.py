@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 from .cli.settings import ForecastSettings
 from .errors import InputError
 from .files import staged_file
-from .loading import check_fits, load_model, load_processor
+from .loading import check_fits, commit_of_model, load_model, load_processor
 from .processor import TimeDistillProcessor
-from .teachers import Teacher
+from .teachers import Teacher, hub_options
 
 
 if TYPE_CHECKING:
@@ -36,13 +36,20 @@ class Forecaster:
 
     @classmethod
     def from_pretrained(cls, name_or_path: str, *, revision: str | None = None, **kwargs) -> "Forecaster":
-        """Load both from a folder or the Hub (safetensors only); `kwargs` go to the model's `from_pretrained`.
+        """Load both from a folder or the Hub (safetensors only), from the same commit.
+
+        Args:
+            name_or_path: a folder or a Hub id.
+            revision: branch, tag or commit of a Hub model.
+            kwargs: for the model's `from_pretrained`, such as `token`.
 
         Raises:
             InputError: no student or teacher can be loaded from there, or it has no processor of its own.
         """
+        options = hub_options(kwargs)
+        revision = commit_of_model(name_or_path, revision, **options)
         model, _ = load_model(name_or_path, revision=revision, **kwargs)
-        processor = load_processor(name_or_path, revision=revision)
+        processor = load_processor(name_or_path, revision=revision, **options)
         check_fits(model, processor)
         return cls(model, processor)
 
@@ -95,7 +102,7 @@ def forecast_file(settings: ForecastSettings) -> str:
     from .data.sources import read_file
     from .forecast_table import read_window
 
-    forecaster = Forecaster.from_pretrained(settings.model)
+    forecaster = Forecaster.from_pretrained(settings.model, revision=settings.revision)
     window = read_window(read_file(Path(settings.input), forecaster.processor.id_column), forecaster.processor)
     if torch.accelerator.is_available():
         forecaster.model.to(torch.accelerator.current_accelerator())

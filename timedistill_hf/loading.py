@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from transformers import PreTrainedModel
 
 from .errors import InputError
+from .hub.reasons import hub_reason
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, TimeDistillForPrediction
-from .teachers import Teacher, load_teacher, load_weights, read_config
+from .teachers import Teacher, commit_of, commit_of_teacher, hub_options, load_teacher, load_weights, read_config
 
 
 if TYPE_CHECKING:
@@ -22,16 +23,28 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
 
     Args:
         name_or_path: a folder or a Hub id.
-        kwargs: for the model's `from_pretrained`.
+        revision: branch, tag or commit of a Hub model.
+        kwargs: for the model's `from_pretrained`, such as `token`.
 
     Raises:
         InputError: there is no such model, or it is neither a student nor of a known teacher family.
     """
     name_or_path = str(name_or_path)
-    config = read_config(name_or_path, f"model {name_or_path!r} is no folder or Hub model that can be read", revision)
+    options = hub_options(kwargs)
+    revision = commit_of_model(name_or_path, revision, **options)
+    config = read_config(name_or_path, _problem(name_or_path), revision, **options)
     if isinstance(config, TimeDistillConfig):
         return load_weights(TimeDistillForPrediction, name_or_path, revision, **kwargs).eval(), "student"
     return load_teacher(name_or_path, revision=revision, **kwargs), "teacher"
+
+
+def commit_of_model(name_or_path: str, revision: str | None = None, **options) -> str | None:
+    """See [`commit_of`]."""
+    return commit_of(str(name_or_path), _problem(name_or_path), revision, **options)
+
+
+def _problem(name_or_path: str) -> str:
+    return f"model {str(name_or_path)!r} is no folder or Hub model that can be read"
 
 
 def load_teacher_for(name_or_path: str, data: "ForecastData") -> Teacher:
@@ -43,12 +56,12 @@ def load_teacher_for(name_or_path: str, data: "ForecastData") -> Teacher:
     Raises:
         InputError: it cannot be loaded, or does not fit.
     """
-    teacher = load_teacher(name_or_path).cut(data.processor.prediction_length)
+    revision = commit_of_teacher(name_or_path)
+    teacher = load_teacher(name_or_path, revision=revision).cut(data.processor.prediction_length)
     teacher.check_fits(**data.shape)
     teacher.check_time_features(data.for_teacher(teacher.num_time_features).num_time_features)
-    try:
-        processor = TimeDistillProcessor.from_pretrained(name_or_path)
-    except OSError:
+    processor = find_processor(name_or_path, revision=revision)
+    if processor is None:
         logger.warning("Teacher %r has no processor: on which columns it was trained is not known", name_or_path)
         return teacher
     if teacher.family.channels(teacher.config) is not None:
@@ -58,15 +71,34 @@ def load_teacher_for(name_or_path: str, data: "ForecastData") -> Teacher:
     return teacher
 
 
-def load_processor(name_or_path: str, *, revision: str | None = None) -> TimeDistillProcessor:
+def load_processor(name_or_path: str, *, revision: str | None = None, **kwargs) -> TimeDistillProcessor:
     """The processor that was saved beside a model; an [`InputError`] where there is none, or it is broken."""
-    try:
-        return TimeDistillProcessor.from_pretrained(name_or_path, revision=revision)
-    except OSError as error:
+    processor = find_processor(name_or_path, revision=revision, **kwargs)
+    if processor is None:
         raise InputError(
-            f"model {name_or_path!r} has no processor (preprocessor_config.json), so its columns and scaler are "
+            f"model {str(name_or_path)!r} has no processor (preprocessor_config.json), so its columns and scaler are "
             "unknown: save the one of its training there, with processor.save_pretrained"
-        ) from error
+        )
+    return processor
+
+
+def find_processor(name_or_path: str, *, revision: str | None = None, **kwargs) -> TimeDistillProcessor | None:
+    """The processor that was saved beside a model, `None` where there is none.
+
+    Raises:
+        InputError: it is broken, or the Hub cannot be asked.
+    """
+    try:
+        return TimeDistillProcessor.from_pretrained(name_or_path, revision=revision, **kwargs)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = hub_reason(error, str(name_or_path), "model", revision, kwargs.get("token"))
+        if reason is not None:
+            raise InputError(f"the processor of {str(name_or_path)!r} cannot be loaded: {reason}") from error
+        if isinstance(error, OSError):
+            return None
+        raise
 
 
 def check_fits(model: PreTrainedModel | Teacher, processor: TimeDistillProcessor) -> None:

@@ -29,10 +29,18 @@ MAY_CHANGE = (
     "signal_dir",
     "signal_limit_gb",
     "teacher_signal",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_strategy",
+    "hub_token",
+    "hub_private_repo",
+    "hub_always_push",
+    "hub_revision",
 )
+PUBLISHED = "published.json"
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", "history.json",
-    "forecast.png", "README.md", RESULTS, SETTINGS,
+    "forecast.png", "README.md", RESULTS, SETTINGS, PUBLISHED,
 )  # fmt: skip
 
 MODEL_CODE = ("*_timedistill.py", "*_itransformer.py", "*_modern_tcn.py")
@@ -75,6 +83,12 @@ class RunFolder:
         if overwrite and ((self.path / finished).exists() or not self._holds(settings)):
             self._clear()
         write_json(self.path / SETTINGS, _fixed(settings))
+
+    def is_to_be_published(self, settings: dict, *, overwrite: bool) -> bool:
+        """Whether it holds a finished run with these settings; with `overwrite`, one that was not published yet."""
+        if not (self.path / RESULTS).exists() or not self._holds(settings):
+            return False
+        return not (overwrite and (self.path / PUBLISHED).exists())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -126,7 +140,7 @@ class RunFolder:
                 f"{str(self.path / SETTINGS)!r} holds no run's settings, so the folder is no run of this script: name "
                 "another --output_dir"
             )
-        return before
+        return _fixed(before)
 
     def _check_same(self, before: dict, settings: dict) -> None:
         now = _fixed(settings)

@@ -139,7 +139,7 @@ ELSEWHERE = [
     ("a file as model", "evaluate.py", ["--model", "mine.csv"], "'mine.csv'", "give the folder or Hub id"),
     ("no such folder", "evaluate.py", ["--model", "./a/b"], "'./a/b'", "Hub id of a trained model"),
     ("no such path", "distill.py", ["--teacher", "/no/such"], "'/no/such'", "there is no such folder"),
-    ("no such Hub model", "evaluate.py", ["--model", "nobody/x"], "'nobody/x'", "give the folder or Hub id"),
+    ("no such Hub model", "evaluate.py", ["--model", "nobody/x"], "'nobody/x'", "unset HF_HUB_OFFLINE"),
     ("another look-back", "distill.py", ["--context_length", 64], "context_length=48", "pass --context_length 48"),
     ("another horizon", "distill.py", ["--prediction_length", 24], "prediction_length=16", "pass --prediction_length"),
     ("fewer channels", "distill.py", ["--teacher", "patchtst", "--target_columns", "load_0"], "3 channels", "have 1"),

@@ -115,7 +115,7 @@ PLACES = [
     ("no such file", ["--dataset", "none/such/x.csv"], "no file 'none/such/x.csv'", "--dataset takes a .csv"),
     ("no name", ["--dataset", ""], "no file ''", "--dataset takes a .csv"),
     ("a folder", ["--dataset", "."], "'.' is a folder", "name a .csv or .parquet file in it"),
-    ("no such Hub data set", ["--dataset", "nobody/nothing"], "'nobody/nothing'", "check the name and the connection"),
+    ("no such Hub data set", ["--dataset", "nobody/nothing"], "'nobody/nothing'", "unset HF_HUB_OFFLINE"),
     ("no such data_dir", ["--dataset", "etth1", "--data_dir", "nowhere"], "'nowhere' is no folder", "etth1.parquet"),
     (
         "nothing in data_dir",
@@ -123,7 +123,7 @@ PLACES = [
         "holds no solar_sub12",
         "give the folder",
     ),
-    ("not there, nor on the Hub", ["--dataset", "etth1", "--data_dir", "."], "holds no etth1", "check the name"),
+    ("not there, nor on the Hub", ["--dataset", "etth1", "--data_dir", "."], "holds no etth1", "unset HF_HUB_OFFLINE"),
     ("data_dir not given", ["--dataset", "traffic_sub6"], "'traffic_sub6' is a local file", "with --data_dir"),
 ]
 

@@ -19,6 +19,7 @@ class DataSettings:
         default=None, metadata={"help": "Folder with benchmark files; else they come from the Hub."}
     )
     hub_config: str | None = field(default=None, metadata={"help": "Configuration name of a Hub data set."})
+    dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a Hub data set."})
     context_length: int = field(default=720, metadata={"help": "Look-back in time steps."})
     prediction_length: int = field(default=96, metadata={"help": "Horizon in time steps."})
     split: str | None = field(
@@ -59,6 +60,7 @@ class DataSettings:
             season=self.season,
             missing_value=self.missing_value,
             hub_config=self.hub_config,
+            dataset_revision=self.dataset_revision,
         )
         return make_windows(
             series,
@@ -315,6 +317,7 @@ class EvaluateSettings:
     """A saved model to score."""
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
     batch_size: int = field(default=64, metadata={"help": "Windows per forward pass."})
     output: str | None = field(
         default=None, metadata={"help": "JSON file for the results; printed only if not given."}
@@ -336,6 +339,7 @@ class ForecastSettings:
     """A table to forecast."""
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
     input: str = field(default=None, metadata={"help": "The history: a .csv or .parquet file like that of training."})
     output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
     config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})

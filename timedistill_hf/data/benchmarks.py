@@ -14,7 +14,8 @@ class Benchmark:
 
     Args:
         name: as `--dataset` takes it.
-        hub_config: its configuration in the Hub data set `thuml/Time-Series-Library`, `None` where it is not there.
+        hub_config: its configuration in the Hub data set `thuml/Time-Series-Library`, where it is named after the
+            published file; `name` is tried too. `None` where it is not there.
         split: the rows or ratios everyone uses.
         season: steps of the season that the seasonal naive forecast repeats.
         freq: pandas frequency, where the file has no timestamps to read it from.
@@ -43,7 +44,7 @@ BENCHMARKS = {
         Benchmark("weather", "weather", STANDARD_RATIOS, 144, "10min"),
         Benchmark("electricity", "electricity", STANDARD_RATIOS, 24, "h"),
         Benchmark("traffic", "traffic", STANDARD_RATIOS, 24, "h"),
-        Benchmark("solar", "solar", STANDARD_RATIOS, 144, "10min"),
+        Benchmark("solar", "solar_AL", STANDARD_RATIOS, 144, "10min"),
         Benchmark("exchange_rate", "exchange_rate", STANDARD_RATIOS, 1, "D"),
         Benchmark("national_illness", "national_illness", STANDARD_RATIOS, 52, "W"),
         Benchmark("electricity_sub6", None, STANDARD_RATIOS, 24, "h", _SUBSET),

@@ -53,18 +53,9 @@ def frame_to_series(
             timestamps, some with a time zone and some without, columns that are unknown, have one name or two roles,
             timestamps that are not `freq` apart.
     """
-    if len(frame) == 0:
-        raise InputError(f"{name!r} has no rows: expected one a time step")
-    frame = plain_table(frame, name)
-    timestamp_column = timestamp_column or _find_timestamp_column(frame)
-    check_roles(frame, timestamp_column, id_column, target_columns, name)
-    frame = _without_saved_index(frame, [timestamp_column, id_column, *(target_columns or [])], name)
-    if timestamp_column is not None:
-        frame = frame.assign(**{timestamp_column: _read_timestamps(frame[timestamp_column], name)})
-    if id_column is not None and timestamp_column is None:
-        raise InputError(f"{name!r} is long (id column {id_column!r}) and needs a time column: --timestamp_column")
-    columns = target_columns or [column for column in frame.columns if column not in (id_column, timestamp_column)]
-    frame = read_numbers(frame, columns, name)
+    frame, timestamp_column, columns = read_columns(
+        frame, name=name, timestamp_column=timestamp_column, id_column=id_column, target_columns=target_columns
+    )
     targets = None
     if id_column is not None:
         targets = tuple(columns)
@@ -91,6 +82,33 @@ def frame_to_series(
         target_columns=targets,
         regularized=regularize,
     )
+
+
+def read_columns(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    timestamp_column: str | None = None,
+    id_column: str | None = None,
+    target_columns: list[str] | None = None,
+) -> tuple[pd.DataFrame, str | None, list[str]]:
+    """The same rows with timestamps and numbers for what is written as text, by the rules of [`frame_to_series`].
+
+    Returns:
+        The frame, its time column where it has one, and its value columns.
+    """
+    if len(frame) == 0:
+        raise InputError(f"{name!r} has no rows: expected one a time step")
+    frame = plain_table(frame, name)
+    timestamp_column = timestamp_column or _find_timestamp_column(frame)
+    check_roles(frame, timestamp_column, id_column, target_columns, name)
+    frame = _without_saved_index(frame, [timestamp_column, id_column, *(target_columns or [])], name)
+    if timestamp_column is not None:
+        frame = frame.assign(**{timestamp_column: _read_timestamps(frame[timestamp_column], name)})
+    if id_column is not None and timestamp_column is None:
+        raise InputError(f"{name!r} is long (id column {id_column!r}) and needs a time column: --timestamp_column")
+    columns = target_columns or [column for column in frame.columns if column not in (id_column, timestamp_column)]
+    return read_numbers(frame, columns, name), timestamp_column, columns
 
 
 def is_saved_index(column: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError, did_you_mean
 from .benchmarks import BENCHMARKS, HUB_DATASET, Benchmark
 from .csv_files import csv_format, not_utf8
+from .hub_datasets import read_hub
 from .series import Series
 from .splits import STANDARD_RATIOS, SplitSpec
 from .synthetic import NAME as SYNTHETIC
@@ -40,6 +41,7 @@ def load_series(
     season: int | None = None,
     missing_value: float | None = None,
     hub_config: str | None = None,
+    dataset_revision: str | None = None,
 ) -> Series:
     """Load a series through `datasets`.
 
@@ -50,13 +52,12 @@ def load_series(
         timestamp_column, id_column, target_columns: see [`frame_to_series`]; found where they are obvious.
         season: steps of one season; otherwise the benchmark's, or read from the frequency.
         missing_value: a sentinel that means missing, such as Weather's -9999 (kept as published unless given).
-        hub_config: configuration name of a Hub data set.
+        hub_config: configuration name of a Hub data set; needed where it has several.
+        dataset_revision: branch, tag or commit of a Hub data set.
 
     Raises:
         InputError: nothing is found under that name, or the table cannot be read as a series.
     """
-    import pandas as pd
-
     from .frames import frame_to_series
 
     if isinstance(source, str) and source == SYNTHETIC:
@@ -64,15 +65,10 @@ def load_series(
             raise InputError("the synthetic series has fixed columns: column options and missing_value are for files")
         series = synthetic_series()
         return replace(series, season=season or series.season)
-    benchmark = BENCHMARKS.get(source.lower()) if isinstance(source, str) else None
-    if isinstance(source, pd.DataFrame):
-        frame, name = source, "frame"
-    elif isinstance(source, (str, Path)):
-        frame = _read_benchmark(benchmark, data_dir) if benchmark else _read_named(str(source), hub_config, id_column)
-        name = benchmark.name if benchmark else str(source)
-    else:
-        frame, name = _from_dataset(source), "dataset"
-
+    benchmark = find_benchmark(source)
+    frame, name = read_frame(
+        source, data_dir=data_dir, id_column=id_column, hub_config=hub_config, dataset_revision=dataset_revision
+    )
     series = frame_to_series(
         frame,
         name=name,
@@ -91,10 +87,37 @@ def load_series(
     return series
 
 
+def find_benchmark(source: object) -> Benchmark | None:
+    """The benchmark of that name."""
+    return BENCHMARKS.get(source.lower()) if isinstance(source, str) else None
+
+
 def default_split(source: object) -> SplitSpec:
     """The standard split of a benchmark, 70 / 10 / 20 % for all else."""
-    benchmark = BENCHMARKS.get(source.lower()) if isinstance(source, str) else None
+    benchmark = find_benchmark(source)
     return benchmark.split if benchmark else STANDARD_RATIOS
+
+
+def read_frame(
+    source: "str | Path | pd.DataFrame | datasets.Dataset",
+    *,
+    data_dir: str | Path | None = None,
+    id_column: str | None = None,
+    hub_config: str | None = None,
+    dataset_revision: str | None = None,
+) -> "tuple[pd.DataFrame, str]":
+    """The table of a source of [`load_series`] as it is, and what messages call it."""
+    import pandas as pd
+
+    benchmark = find_benchmark(source)
+    if benchmark is not None:
+        return _read_benchmark(benchmark, data_dir, dataset_revision), benchmark.name
+    if isinstance(source, pd.DataFrame):
+        return source, "frame"
+    if isinstance(source, (str, Path)):
+        frame = _read_named(str(source), hub_config, dataset_revision, id_column)
+        return frame, f"{source} ({hub_config})" if hub_config else str(source)
+    return _from_dataset(source), "dataset"
 
 
 def _from_dataset(source: "datasets.Dataset") -> "pd.DataFrame":
@@ -109,7 +132,7 @@ def _from_dataset(source: "datasets.Dataset") -> "pd.DataFrame":
     return source.to_pandas()
 
 
-def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None) -> "pd.DataFrame":
+def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None, revision: str | None = None) -> "pd.DataFrame":
     if data_dir is not None:
         folder = Path(data_dir)
         if not folder.is_dir():
@@ -128,10 +151,10 @@ def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None) -> "pd.Da
     if benchmark.hub_config is None:
         raise InputError(f"{benchmark.name!r} is a local file: give the folder that holds it with --data_dir")
     looked_in = f"data_dir={str(data_dir)!r} holds no {benchmark.name} and " if data_dir is not None else ""
-    return _read_hub(HUB_DATASET, benchmark.hub_config, looked_in)
+    return read_hub(HUB_DATASET, (benchmark.hub_config, benchmark.name), revision, looked_in)
 
 
-def _read_named(source: str, hub_config: str | None, id_column: str | None) -> "pd.DataFrame":
+def _read_named(source: str, hub_config: str | None, revision: str | None, id_column: str | None) -> "pd.DataFrame":
     path = Path(source)
     if path.is_file():
         if path.suffix.lower() not in _BUILDERS:
@@ -141,7 +164,7 @@ def _read_named(source: str, hub_config: str | None, id_column: str | None) -> "
         raise InputError(f"{source!r} is a folder: name a .csv or .parquet file in it, or a benchmark and --data_dir")
     looks_like_hub_id = source.count("/") == 1 and path.suffix.lower() not in _BUILDERS and not path.is_absolute()
     if looks_like_hub_id:
-        return _read_hub(source, hub_config)
+        return read_hub(source, (hub_config,) if hub_config else (), revision)
     nearest = did_you_mean(source.lower(), (SYNTHETIC, *BENCHMARKS))
     raise InputError(
         f"there is no file {source!r}; --dataset takes a .csv or .parquet file, a Hub data set (user/name), "
@@ -178,20 +201,6 @@ def _numbers_where_alike(ids: "pd.Series") -> "pd.Series":
     ids = ids.where(ids != "")
     is_integer = all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", str(text)) for text in ids.unique())
     return ids.astype("int64") if is_integer else ids
-
-
-def _read_hub(name: str, config: str | None, looked_in: str = "") -> "pd.DataFrame":
-    import datasets
-
-    try:
-        table = datasets.load_dataset(name, name=config, split="train")
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{looked_in}the Hub data set {name!r}{f' ({config})' if config else ''} cannot be loaded: {reason}; "
-            "check the name and the connection, or give local files with --data_dir"
-        ) from error
-    return table.to_pandas()
 
 
 @contextmanager

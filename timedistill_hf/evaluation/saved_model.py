@@ -6,8 +6,7 @@ import torch
 
 from ..cli.settings import DataSettings, EvaluateSettings
 from ..files import write_json
-from ..loading import check_fits, load_model
-from ..processor import TimeDistillProcessor
+from ..loading import check_fits, commit_of_model, find_processor, load_model
 from ..teachers import Teacher
 from .controls import SeasonalNaive
 from .evaluate_model import score_model
@@ -25,13 +24,11 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     Raises:
         InputError: model or data cannot be loaded, or do not fit.
     """
-    model, role = load_model(settings.model)
+    revision = commit_of_model(settings.model, settings.revision)
+    model, role = load_model(settings.model, revision=revision)
     if torch.accelerator.is_available():
         model.to(torch.accelerator.current_accelerator())
-    try:
-        processor = TimeDistillProcessor.from_pretrained(settings.model)
-    except OSError:
-        processor = None
+    processor = find_processor(settings.model, revision=revision)
     if processor is not None:
         check_fits(model, processor)
     look_back = model.family.look_back(model.config) if isinstance(model, Teacher) else model.config.context_length

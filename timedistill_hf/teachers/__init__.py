@@ -1,17 +1,23 @@
 """Teachers: whatever forecasts, behind one seam ([`TeacherSignal`]). A family is one file and one line here."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from transformers import PreTrainedConfig
+
 from ..errors import InputError, did_you_mean
+from ..hub.reasons import hub_reason
 from .signal import FrozenTeacher, Teacher, TeacherFamily, TeacherSignal
 
 
 logger = logging.getLogger(__name__)
+
+_CONFIG = "config.json"
+_HUB_OPTIONS = ("token", "cache_dir", "local_files_only", "force_download")
+_REMEDY = "give the folder or Hub id of a trained model"
 
 FAMILIES = {
     "patchtst": "patchtst",
@@ -34,14 +40,19 @@ def get_family(model_type: str) -> TeacherFamily:
 def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) -> Teacher:
     """Load a trained teacher from a folder or the Hub (safetensors only) and freeze it.
 
-    `kwargs` go to the model's `from_pretrained`.
+    Args:
+        name_or_path: a folder or a Hub id.
+        revision: branch, tag or commit of a Hub model.
+        kwargs: for the model's `from_pretrained`, such as `token`.
 
     Raises:
-        InputError: there is no such folder or Hub model, its family is not known here, or its weights are broken.
+        InputError: there is no such folder or Hub model, or it may not be read; its family is not known here, or its
+            weights are broken.
     """
     name_or_path = str(name_or_path)
-    problem = f"teacher {name_or_path!r} is neither a family ({', '.join(FAMILIES)}) nor a folder or Hub model"
-    config = read_config(name_or_path, f"{problem} that can be read", revision)
+    options = hub_options(kwargs)
+    revision = commit_of_teacher(name_or_path, revision, **options)
+    config = read_config(name_or_path, _problem(name_or_path), revision, **options)
     if config.model_type not in FAMILIES:
         raise InputError(
             f"teacher {name_or_path!r} is a model of type {config.model_type!r}: expected one of {', '.join(FAMILIES)}"
@@ -52,6 +63,52 @@ def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) ->
     if remark:
         logger.info("Teacher %s: %s", config.model_type, remark)
     return teacher
+
+
+def commit_of_teacher(name_or_path: str, revision: str | None = None, **options) -> str | None:
+    """See [`commit_of`]."""
+    return commit_of(name_or_path, _problem(name_or_path), revision, **options)
+
+
+def _problem(name_or_path: str) -> str:
+    families = ", ".join(FAMILIES)
+    return f"teacher {name_or_path!r} is neither a family ({families}) nor a folder or Hub model that can be read"
+
+
+def hub_options(kwargs: dict) -> dict:
+    """Those of a model's `from_pretrained` that say how the Hub is asked: its configuration is read alike."""
+    return {
+        name: kwargs[name] for name in ("token", "cache_dir", "local_files_only", "force_download") if name in kwargs
+    }
+
+
+def commit_of(name_or_path: str, problem: str, revision: str | None = None, **options) -> str | None:
+    """The commit that a Hub model is at, so that all of it is read from there; of a folder, `revision` as it is.
+
+    `options` are those of [`hub_options`].
+
+    Raises:
+        InputError: there is no such model, or it may not be read; it begins with `problem`.
+    """
+    from huggingface_hub import hf_hub_download
+
+    path = Path(name_or_path)
+    if path.is_dir() and (path / _CONFIG).is_file():
+        return revision
+    if path.is_dir():
+        raise InputError(f"{problem}: it holds no config.json; {_REMEDY}")
+    if path.is_file():
+        raise InputError(f"{problem}: it is a file; {_REMEDY}")
+    if path.is_absolute() or len(path.parts) > 2 or name_or_path.startswith((".", "~")):
+        raise InputError(f"{problem}: there is no such folder; {_REMEDY}")
+    try:
+        return Path(hf_hub_download(name_or_path, _CONFIG, revision=revision, **options)).parent.name
+    except Exception as error:
+        reason = hub_reason(error, name_or_path, "model", revision, options.get("token"))
+        if reason is None and not isinstance(error, (OSError, ValueError)):
+            raise
+        nearest = did_you_mean(name_or_path, FAMILIES, "" if reason else f"; {_REMEDY}")
+        raise InputError(f"{problem}: {reason or _reason(error)}{nearest}") from error
 
 
 def load_weights(model_class: type, name_or_path: str, revision: str | None = None, **kwargs):
@@ -68,7 +125,12 @@ def load_weights(model_class: type, name_or_path: str, revision: str | None = No
     try:
         with _quiet():
             model, report = model_class.from_pretrained(name_or_path, revision=revision, **kwargs)
-    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+    except Exception as error:
+        reason = hub_reason(error, str(name_or_path), "model", revision, kwargs.get("token"))
+        if reason is not None:
+            raise InputError(f"{problem}: {reason}") from error
+        if not isinstance(error, (OSError, RuntimeError, SafetensorError, ValueError)):
+            raise
         raise InputError(f"{problem}: {_reason(error)}; {remedy} (pickled weights are not read)") from error
     for name, found, wanted in sorted(report["mismatched_keys"]):
         raise InputError(f"{problem}: {name!r} is of shape {tuple(found)}, not {tuple(wanted)}; {remedy}")
@@ -81,22 +143,15 @@ def load_weights(model_class: type, name_or_path: str, revision: str | None = No
     return model
 
 
-def read_config(name_or_path: str, problem: str, revision: str | None = None):
-    """The configuration of a folder or Hub model; where there is none an [`InputError`] that begins with `problem`."""
+def read_config(name_or_path: str, problem: str, revision: str | None = None, **options) -> PreTrainedConfig:
+    """The configuration of a folder or Hub model at that commit; an [`InputError`] where it is not valid."""
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
-    remedy = "give the folder or Hub id of a trained model"
-    path = Path(name_or_path)
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise InputError(f"{problem}: it holds no config.json; {remedy}")
-    if not path.exists() and (path.is_absolute() or len(path.parts) > 2):
-        raise InputError(f"{problem}: there is no such folder; {remedy}")
     try:
-        return AutoConfig.from_pretrained(name_or_path, revision=revision)
+        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=False, **options)
     except (OSError, ValueError, StrictDataclassError) as error:
-        nearest = did_you_mean(name_or_path, FAMILIES, f"; {remedy}")
-        raise InputError(f"{problem}: {_reason(error)}{nearest}") from error
+        raise InputError(f"{problem}: {_reason(error)}; {_REMEDY}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -121,15 +176,14 @@ def _quiet() -> Iterator[None]:
 
 
 def teacher_family_name(name_or_path: str) -> str | None:
-    """The family of a teacher given by family name or local folder, without loading it; `None` where not known yet."""
+    """The family of a teacher given by family name, folder or Hub id, without its weights; `None` where not known."""
     if name_or_path in FAMILIES:
         return name_or_path
-    config = Path(name_or_path) / "config.json"
-    if not config.is_file():
+    if not Path(name_or_path).is_dir() and name_or_path.count("/") != 1:
         return None
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content, _ = PreTrainedConfig.get_config_dict(name_or_path)
+    except Exception:  # whatever is wrong with it is said when it is loaded
         return None
     name = content.get("model_type") if isinstance(content, dict) else None
     return name if isinstance(name, str) else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 from transformers import TrainingArguments
+from transformers.trainer_utils import HubStrategy
 
 from ..errors import InputError
 from ..objective.objective import HORIZON_WEIGHTINGS, TimeDistillObjective, check_supervision
@@ -79,7 +80,17 @@ class ForecastTrainingArguments(TrainingArguments):
         metadata={"help": "Must be off: the regressor's gradients are made outside the student's forward."},
     )
 
+    hub_strategy: str = field(
+        default="end",
+        metadata={"help": "When to publish: at the end, the finished model in one commit.", "choices": ["end"]},
+    )
+
     def __post_init__(self):
+        if self.hub_strategy not in ("end", HubStrategy.END):
+            raise InputError(
+                f"hub_strategy={str(getattr(self.hub_strategy, 'value', self.hub_strategy))!r}: expected 'end', since "
+                "what is published is the finished model, in one commit, and no checkpoint"
+            )
         if self.loss not in ("mse", "mae"):
             raise InputError(f"loss={self.loss!r}: expected 'mse' or 'mae'")
         try:

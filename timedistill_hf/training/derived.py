@@ -31,14 +31,14 @@ def derive(args: ForecastTrainingArguments, kind: type[Arguments], folder: str |
     """The run's arguments for another model of it, in `folder`: what they share, then `overrides`.
 
     Overrides that name a learning rate describe a whole training procedure, so that the run's is not mixed in; the
-    step limit and how often is evaluated stay.
+    step limit and how often is evaluated stay. What such a model's trainer saves is not published: the run is.
     """
     own = {field.name: field for field in dataclasses.fields(kind) if field.init}
     shared = {field.name for field in dataclasses.fields(args)}
     values = {name: getattr(args, name) for name in own if name in shared}
     if "learning_rate" in overrides:
         values |= {name: own[name].default for name in _PROCEDURE}
-    return kind(**(values | overrides | {"output_dir": str(folder)}))
+    return kind(**(values | overrides | {"output_dir": str(folder), "push_to_hub": False}))
 
 
 def windows_per_batch(args: Arguments, num_channels: int, series_per_batch: int | None) -> Arguments:

@@ -2,12 +2,15 @@
 
 import json
 import os
+from dataclasses import replace
 
 import torch
+from huggingface_hub import CommitInfo
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from ..data.windows import split_targets
 from ..evaluation.errors_per_window import mean_errors, window_errors
+from ..hub import HubTarget, publish
 from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping
@@ -122,6 +125,44 @@ class ForecastTrainer(WeightAveragingTrainer):
             os.remove(pickled)
             with open(os.path.join(folder, "training_args.json"), "w", encoding="utf-8") as file:
                 json.dump(self.args.to_sanitized_dict(), file, indent=2, sort_keys=True)
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """As the stock one, with an [`InputError`] where the repository may not be written to."""
+        if self.is_world_process_zero():
+            self.hub_model_id = self._hub_target(token, private).prepare()
+            self.push_in_progress = None
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs,
+    ) -> CommitInfo | None:
+        """Save the model, then [`publish`] the folder: one commit with no pickle and no checkpoint in it.
+
+        Arguments are the stock ones; those of a card are not needed, and `blocking` is always on.
+        """
+        self.callback_handler.on_push_begin(self.args, self.state, self.control)
+        self.save_model(_internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        target = self._hub_target(token, private, revision)
+        return publish(
+            self.args.output_dir,
+            target.repo_id,
+            private=target.private,
+            token=target.token,
+            revision=target.revision,
+            commit_message=commit_message,
+        )
+
+    def _hub_target(self, token: str | None, private: bool | None, revision: str | None = None) -> HubTarget:
+        """What the arguments say of the Hub, and what a call says in place of it."""
+        said = {"token": token, "private": private, "revision": revision}
+        return replace(HubTarget.of(self.args), **{name: value for name, value in said.items() if value is not None})
 
 
 def _metrics_from_sums(prediction) -> dict[str, float]:

@@ -15,10 +15,11 @@ from ..data.windows import ForecastData
 from ..errors import InputError, did_you_mean, listed
 from ..evaluation.evaluate_model import evaluate_model
 from ..files import write_json
+from ..hub.publishing import prepare_run, publish_run
 from ..run_folder import RunFolder
 from ..teachers import Teacher, TeacherFamily, get_family
 from .arguments import ForecastTrainingArguments
-from .derived import windows_per_batch
+from .derived import derive, windows_per_batch
 from .forecast_trainer import ForecastTrainer
 from .stages import WEIGHTS, run_stage
 
@@ -59,6 +60,8 @@ def train_teacher(
     family = get_family(family_name)
     if args is None:
         args = ForecastTrainingArguments(output_dir=str(output_dir), **(family.training_defaults | training_overrides))
+    if args.push_to_hub:
+        raise InputError("push_to_hub: publish the finished teacher's folder, with timedistill_hf.hub.publish")
     data = data.with_time_features() if family.wants_time_features else data
     family_config = build_config(family, data, config or {})
     identity = {
@@ -97,23 +100,29 @@ def train_and_score_teacher(
 ) -> dict:
     """Train the teacher into `args.output_dir` and score it on the test windows (on the main process; `{}` elsewhere).
 
+    With `args.push_to_hub` it is published then, also one that was finished before.
+
     Raises:
         InputError: `output_dir` holds a finished teacher and `overwrite` is off.
     """
     folder = Path(args.output_dir)
-    if (folder / WEIGHTS).exists() and not settings.overwrite:
+    if (folder / WEIGHTS).exists() and not settings.overwrite and not args.push_to_hub:
         raise InputError(f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite")
     args.check_metric()
     data = data_settings.load()
-    args = windows_per_batch(args, data.num_input_channels, settings.series_per_batch)
+    prepare_run(args)
+    own = derive(args, ForecastTrainingArguments, folder, {})  # what the stage saves is published when it is finished
+    own = windows_per_batch(own, data.num_input_channels, settings.series_per_batch)
     teacher = train_teacher(
-        settings.teacher, data, folder, config=settings.teacher_fields(), args=args, overwrite=settings.overwrite
+        settings.teacher, data, folder, config=settings.teacher_fields(), args=own, overwrite=settings.overwrite
     )
     if not args.should_save:
         return {}
     data = data.for_teacher(teacher.num_time_features)
     score = evaluate_model(teacher.to(args.device), data, data.test, batch_size=args.eval_batch_size, label="teacher")
     write_json(folder / "results.json", {"models": {"teacher": score}, "data": data.series.name})
+    if args.push_to_hub:
+        publish_run(args)
     return score
 
 

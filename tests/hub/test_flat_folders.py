@@ -1,0 +1,42 @@
+"""What travels with the weights stands alone: it imports torch, transformers and its siblings, and nothing else."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+import timedistill_hf
+
+
+PACKAGE = Path(timedistill_hf.__file__).parent
+OWN = {config for config in CONFIG_MAPPING.values() if config.__module__.startswith("timedistill_hf.")}
+ALLOWED = {"torch", "transformers", "huggingface_hub", *sys.stdlib_module_names}
+
+
+def modules(config: type) -> list[Path]:
+    """The folder of a registered configuration, but for `__init__.py` and what is the package's own use of it."""
+    folder = Path(sys.modules[config.__module__].__file__).parent
+    suffix = config.__module__.rsplit("configuration", 1)[1]
+    return sorted(folder.glob(f"*{suffix}.py"))
+
+
+def test_all_of_the_packages_own_models_are_looked_at():
+    assert {"timedistill", "itransformer", "modern_tcn"} <= {config.model_type for config in OWN}
+
+
+@pytest.mark.parametrize("config", sorted(OWN, key=lambda config: config.model_type))
+def test_the_code_of_a_model_stands_alone(config):
+    paths = modules(config)
+    assert len(paths) >= 2
+    names = {path.stem for path in paths}
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert {name.name.split(".")[0] for name in node.names} <= ALLOWED, (path.name, node.lineno)
+            elif isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level == 1, (path.name, node.lineno)
+                assert node.module in names, f"{path.name}:{node.lineno}: only `from .sibling import name` travels"
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module.split(".")[0] in ALLOWED, (path.name, node.lineno)
