@@ -24,7 +24,7 @@ _SOLVED = "ridge"
 # where the closed form does not apply; near what validation prefers on the benchmarks
 _NOISE_IN_PLACE_OF_RIDGE = 0.4
 _LEAST_WEIGHT = 0.02
-_LEAST_GAIN = 0.005
+_LEAST_GAIN = 0.002
 
 
 @dataclass(frozen=True)
@@ -195,8 +195,8 @@ def select(
     what validation is a poor judge of, such as the teacher, which was itself chosen by its validation error.
 
     One after the other is left out, the others' weights found anew: members of little weight; members with a hidden
-    layer, which cost time in every forecast, as long as the error grows by less than half a percent, or the folded
-    student has more than `max_parameters`, first those that it grows least without.
+    layer, which cost time in every forecast, as long as the error grows by less than a fifth of a percent, or the
+    folded student has more than `max_parameters`, first those that it grows least without.
 
     Args:
         models: by name, in the order of `products`.

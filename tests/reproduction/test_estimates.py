@@ -42,8 +42,8 @@ def test_cost_counts_the_series_that_models_see(cells, estimator):
 
 
 def test_few_windows_need_fewer_steps_than_the_limit(cells):
-    """Ten epochs of two batches are all that recipe best makes of 16 windows."""
-    assert Estimator({"a": (45, 3)}).cost(cells["a-10-best-patchtst-seed1"]) == 2 * (3 * 20 * 8 + 16) * 3 * 30
+    """Six epochs of two batches are all that recipe best makes of 16 windows."""
+    assert Estimator({"a": (45, 3)}).cost(cells["a-10-best-patchtst-seed1"]) == 2 * (3 * 12 * 8 + 16) * 3 * 30
 
 
 def test_a_teacher_costs_its_familys_epochs_or_its_own_steps(cells, estimator):

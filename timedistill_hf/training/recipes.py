@@ -102,8 +102,8 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "warmup_steps": 0.2,
         "weight_decay": 0.01,
         "max_grad_norm": 0.0,
-        "num_train_epochs": 10,
-        "step_limit": 1000,
+        "num_train_epochs": 6,
+        "step_limit": 2000,
         "early_stopping_patience": 0,
     }
 
