@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Write the cards of the students behind the results, from benchmarks/results into model_cards.
+
+Made again from the same results they are the same, byte for byte.
+"""
+
+from timedistill_hf.cli.parsing import parse, run_script
+
+
+def main() -> None:
+    from timedistill_hf.cards.settings import CardSettings
+
+    (settings,) = parse((CardSettings,), description=__doc__)
+
+    from timedistill_hf.cards.family import write_family_cards
+
+    for path in write_family_cards(settings.results_dir, settings.output_dir):
+        print(path)
+
+
+if __name__ == "__main__":
+    run_script(main)
