@@ -122,6 +122,7 @@ class CardContent:
         history: what the table holds that `Forecaster` reads; `None` where there is no processor.
         loads_without_package: whether the model's code lies beside the weights.
         transformers_class: the class that loads it, where that is one of transformers'.
+        history_file: that table's name.
         how_to_make: what to do before the snippets can be run.
         datasets: Hub ids of data, beside `data`.
     """
@@ -144,6 +145,7 @@ class CardContent:
     tags: Sequence[str] = ()
     plots: Sequence[str] = ()
     history: str | None = None
+    history_file: str = "history.csv"
     loads_without_package: bool = False
     transformers_class: str | None = None
     how_to_make: str | None = None
@@ -178,6 +180,7 @@ class CardContent:
             plots=[(CAPTIONS.get(name, name), name) for name in self.plots],
             how_to_make=self.how_to_make,
             history=self.history,
+            history_file=self.history_file,
             repo=json.dumps(repo, ensure_ascii=False),
             context_length=self.context_length,
             prediction_length=self.prediction_length,
@@ -226,6 +229,6 @@ def history_note(
     """What the table holds that a snippet reads, as a comment."""
     if id_column:
         time = plain(timestamp_column or "time")
-        return f"history.csv holds rows of {plain(id_column)}, {time} and values, of at least {context_length} steps"
-    time = f"the time in {plain(timestamp_column)}, and " if timestamp_column else ""
-    return f"history.csv holds {time}{names(columns)}; at least {context_length} rows"
+        return f"a table of {plain(id_column)}, {time} and values, of at least {context_length} steps"
+    time = f"{plain(timestamp_column)}, " if timestamp_column else ""
+    return f"a table of {time}{names(columns)}, of at least {context_length} rows"

@@ -14,6 +14,7 @@ class CardSettings:
         default="benchmarks/results", metadata={"help": "JSON files of finished runs, in folders or not."}
     )
     output_dir: str = field(default="model_cards", metadata={"help": "Folder for the cards."})
+    root: str = field(default=".", metadata={"help": "Of the repository, for the card of examples/tiny_student."})
 
     def __post_init__(self):
         if not Path(self.results_dir).is_dir():

@@ -26,7 +26,13 @@ _OF_COMBINATIONS = ("teacher_weights", "shrinkage", "max_parameters")
 
 
 def student_card(
-    results: dict, repo: str, *, plots: Sequence[str] = ("forecast.png",), license: str | None = LICENSE
+    results: dict,
+    repo: str,
+    *,
+    plots: Sequence[str] = ("forecast.png",),
+    license: str | None = LICENSE,
+    history_file: str = "history.csv",
+    how_to_make: str | None = None,
 ) -> ModelCard:
     """The card of a distilled student.
 
@@ -35,6 +41,8 @@ def student_card(
         repo: Hub id, or the folder's name, that the snippets load.
         plots: file names that lie beside the card.
         license: of the weights; by default that of the model code beside them.
+        history_file: the table that the snippet reads.
+        how_to_make: what is to be said before the snippets.
     """
     settings, data, student = results["settings"], results["data"], results["models"]["student"]
     source = data_source(results)
@@ -64,6 +72,8 @@ def student_card(
         base_model=hub_ids(results),
         license=license,
         plots=plots,
+        history_file=history_file,
+        how_to_make=how_to_make,
         history=history_note(
             columns,
             settings["context_length"],
@@ -165,7 +175,7 @@ def limits(results: dict) -> str:
         [
             f"Trained on one data set with one split; nothing is known about others. It reads exactly "
             f"{results['settings']['context_length']} steps, gives point forecasts without uncertainty and uses no "
-            "calendar or other covariates.",
+            "calendar or other covariates. All figures are of one seed: small differences may be chance.",
             *against(results["models"], heard_teacher(results)),
         ]
     )

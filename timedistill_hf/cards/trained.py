@@ -164,7 +164,7 @@ def trained_card(
 
 def saved_step(trained: Trained) -> int | None:
     """The step whose weights are saved: the best one's where that is loaded at the end, else the last."""
-    evaluations = [entry for entry in trained.log_history if "eval_mse" in entry]
+    evaluations = [entry for entry in trained.log_history if "eval_mse" in entry and "step" in entry]
     if trained.args is None or not trained.args.load_best_model_at_end or not evaluations:
         return trained.steps or None
     metric = f"eval_{(trained.args.metric_for_best_model or 'loss').removeprefix('eval_')}"
