@@ -234,7 +234,8 @@ def _training(trained: Trained) -> str:
     kept = f" What is saved is the best on validation, of step {step:,}." if step and step != trained.steps else ""
     hidden = () if trained.is_distilled else _OF_THE_OBJECTIVE
     values = {name: _shown(getattr(trained.args, name, None)) for name in _ARGUMENTS if name not in hidden}
-    return f"{trained.steps:,} steps{epochs}.{kept}\n\n{settings_table(values)}"
+    count = f"{trained.steps:,} step{'s' if trained.steps != 1 else ''}"
+    return f"{count}{epochs}.{kept}\n\n{settings_table(values)}"
 
 
 def _shown(value: object) -> str | None:

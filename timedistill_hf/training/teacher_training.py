@@ -132,7 +132,7 @@ def _card(teacher: Teacher, data: ForecastData, args: ForecastTrainingArguments,
         steps=last.get("step", 0),
         epochs=last.get("epoch"),
         windows={name: len(getattr(data, name)) for name in ("train", "validation", "test")},
-        test=score,
+        test={name: score[name] for name in ("mse", "mae")},
     )
     return trained_card(trained, args.hub_model_id or folder.resolve().name)
 
