@@ -121,7 +121,7 @@ class Distillation:
             return {}
         about = {"name": teacher.name, "source": self.settings.teacher, "signal": "stored" if is_stored else "live"}
         about |= {"mix": teacher.describe()} if isinstance(teacher, SeveralTeachers) else {}
-        about["hub_ids"] = teacher.hub_ids
+        about |= {"hub_ids": teacher.hub_ids} if teacher.hub_ids else {}
         results = results_of(data, models, self.args.eval_batch_size) | students.members
         results |= {"teacher": about, "settings": record}
         return self._finish(data.for_teacher(teacher.num_time_features), models, results)

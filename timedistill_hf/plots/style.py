@@ -52,7 +52,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     path, drawn = Path(path), BytesIO()
     figure.savefig(drawn, dpi=130, format="png")
     # a palette is enough for lines and text, and takes a third of the bytes
-    image = Image.open(drawn).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    image = Image.open(drawn).convert("RGB").quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     with staged_file(path) as stage:
-        image.save(stage, format="png", optimize=True)
+        image.save(stage, format="png")
     return path
