@@ -11,7 +11,8 @@ from timedistill_hf.plots.run import PLOTS
 
 
 TINY = ["--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true"]
-SMALL = ["--hidden_size", "8", "--num_train_epochs", "2", "--teacher_epochs", "1", "--controls", "none"]
+SMALL = ["--hidden_size", "8", "--controls", "none", "--step_limit", "3", "--logging_strategy", "steps"]
+SMALL += ["--logging_steps", "1"]
 
 
 @pytest.fixture(scope="module")
