@@ -6,12 +6,11 @@ Made again from the same results they are the same, byte for byte.
 
 from pathlib import Path
 
+from timedistill_hf.cli.output_settings import CardSettings
 from timedistill_hf.cli.parsing import parse, run_script
 
 
 def main() -> None:
-    from timedistill_hf.cards.settings import CardSettings
-
     (settings,) = parse((CardSettings,), description=__doc__)
 
     from timedistill_hf.cards.example import FOLDER, example_card

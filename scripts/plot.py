@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Plots of a finished run: forecast, scales, periods, losses, accuracy; or accuracy against latency of many runs."""
 
+from timedistill_hf.cli.output_settings import PlotSettings
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.plots.settings import PlotSettings
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..cli.output_settings import PlotSettings
 from ..cli.settings import DataSettings
 from ..data.windows import ForecastData
 from ..errors import InputError
@@ -24,7 +25,6 @@ from .losses import loss_figure
 from .multi_period import multi_period_figure
 from .multi_scale import multi_scale_figure
 from .sample import sample_forecasts
-from .settings import PlotSettings
 from .style import save_figure
 
 

@@ -1,4 +1,4 @@
-"""What `scripts/plot.py` takes."""
+"""What `scripts/plot.py` and `scripts/make_model_cards.py` take."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,3 +39,18 @@ class PlotSettings:
     @property
     def output_folder(self) -> str:
         return self.output if self.output is not None else str(Path(self.run) / "plots")
+
+
+@dataclass
+class CardSettings:
+    """Which results, and where the cards go."""
+
+    results_dir: str = field(
+        default="benchmarks/results", metadata={"help": "JSON files of finished runs, in folders or not."}
+    )
+    output_dir: str = field(default="model_cards", metadata={"help": "Folder for the cards."})
+    root: str = field(default=".", metadata={"help": "Of the repository, for the card of examples/tiny_student."})
+
+    def __post_init__(self):
+        if not Path(self.results_dir).is_dir():
+            raise InputError(f"results_dir={self.results_dir!r} is no folder: give the one with the results of runs")
