@@ -45,7 +45,7 @@ def main() -> None:
             f"\n{results['data']['name']}{note}: {data.context_length} -> {data.prediction_length}, all test windows\n"
         )
         print(results_table(results["models"]))
-        print(f"\nStudent, card (README.md), plot (forecast.png) and results.json are in {args.output_dir}")
+        print(f"\nStudent, card (README.md), plots (*.png) and results.json are in {args.output_dir}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ def test_import_registers_the_models_and_loads_nothing_heavy():
     assert done.stdout.split("\n")[:2] == ["TimeDistillForPrediction", "[]"], done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("script", ["distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "reproduce.py"])
+WITH_SETTINGS = ("distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "reproduce.py", "plot.py")
+
+
+@pytest.mark.parametrize("script", [*WITH_SETTINGS, "make_model_cards.py"])
 def test_help_is_complete_and_loads_no_data_library(script):
     code = (
         "import runpy, sys; script = sys.argv[1]; sys.argv = [script, '--help']\n"
@@ -33,7 +36,12 @@ def test_help_is_complete_and_loads_no_data_library(script):
     done = run(code, str(SCRIPTS / script))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "HEAVY []" in done.stdout
-    own = {"forecast.py": ("--model", "--input", "--output"), "reproduce.py": ("--matrix", "--report")}
+    own = {
+        "forecast.py": ("--model", "--input", "--output"),
+        "reproduce.py": ("--matrix", "--report"),
+        "plot.py": ("--run", "--results", "--output"),
+        "make_model_cards.py": ("--results_dir", "--output_dir"),
+    }
     flags = own.get(script, ("--dataset", "--data_dir"))
     assert all(flag in done.stdout for flag in flags)
 

@@ -75,7 +75,8 @@ def test_the_card_holds_the_results_and_its_snippet_runs(finished, csv, tmp_path
     monkeypatch.chdir(tmp_path)
     pd.read_csv(csv).to_csv("history.csv", index=False)
     for snippet in snippets:
-        exec(snippet, {})
+        assert 'repo = "student"' in snippet
+        exec(snippet.replace('repo = "student"', f"repo = {str(folder)!r}"), {})
 
 
 def test_the_saved_student_serves(finished, csv):

@@ -19,7 +19,7 @@ from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.controls import SeasonalNaive
 from .evaluation.report import results_of
-from .files import write_json
+from .files import remove_leftovers, write_json
 from .hub.publishing import prepare_run, publish_run
 from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from .run_student import MakeTrainer, RunStudent
@@ -132,6 +132,7 @@ class Distillation:
             return {}
         about = {"name": teacher.name, "source": self.settings.teacher, "signal": "stored" if is_stored else "live"}
         about |= {"mix": teacher.describe()} if isinstance(teacher, SeveralTeachers) else {}
+        about |= {"hub_ids": teacher.hub_ids} if teacher.hub_ids else {}
         results = results_of(data, models, self.args.eval_batch_size) | students.members
         results |= {"teacher": about, "settings": record}
         return self._finish(data.for_teacher(teacher.num_time_features), models, results)
@@ -204,13 +205,15 @@ class Distillation:
         return run_stage("linear", folder, lambda: TimeDistillForPrediction(linear), make_trainer, args.seed, method)
 
     def _finish(self, data: ForecastData, models: dict[str, torch.nn.Module], results: dict) -> dict:
-        """Card, plot and, when all else is there, `results.json`."""
-        from .cards import student_card
-        from .plots import plot_window
+        """Card, plots and, when all else is there, `results.json`."""
+        from .cards import save_card, student_card
+        from .plots.run import plot_run
 
+        folder = self.folder.path
+        remove_leftovers(folder)
         forecasters = {name: models[name] for name in ("student", "teacher")}
-        plot_window(self.folder.path / "forecast.png", data, forecasters, self.args.device)
-        student_card(results, self.args.output_dir).save(self.folder.path / "README.md")
+        plots = plot_run(folder, folder, data, forecasters, results, self.args.device)
+        save_card(student_card(results, folder.resolve().name, plots=plots), folder)
         if not self.settings.signal_dir:
             shutil.rmtree(self._signal_directory, ignore_errors=True)
         write_json(self.folder.path / RESULTS, results)

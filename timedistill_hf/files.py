@@ -17,6 +17,12 @@ def write_json(path: str | Path, content: object) -> None:
         stage.write_text(text + "\n", encoding="utf-8")
 
 
+def read_json(path: str | Path, otherwise: object) -> object:
+    """The content of a JSON file, or `otherwise` where there is none."""
+    path = Path(path)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
+
+
 @contextmanager
 def staged_file(path: str | Path) -> Iterator[Path]:
     """A temporary name beside `path`; the file written there takes its place on success, and is gone otherwise."""
@@ -55,5 +61,6 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files and folders of a run that was killed while it wrote into `folder`."""
     for stage in folder.glob(".stage-*"):
         shutil.rmtree(stage, ignore_errors=True)
-    for path in folder.glob(".*-*.json"):
-        path.unlink(missing_ok=True)
+    for kind in (".*-*.json", ".*-*.png", ".*-*.md"):
+        for path in folder.glob(kind):
+            path.unlink(missing_ok=True)

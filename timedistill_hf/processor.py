@@ -29,6 +29,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         season: steps of one season.
         id_column, target_columns, regularized, missing_value: how tables are read, as in training: see [`Series`].
         time_features: whether the model was trained with calendar features.
+        dataset, fingerprint: name and hash of the series that it was fitted on, for model cards.
     """
 
     model_input_names = ["past_values", "past_observed_mask"]
@@ -48,6 +49,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         regularized: bool = True,
         missing_value: float | None = None,
         time_features: bool = False,
+        dataset: str | None = None,
+        fingerprint: str | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -75,6 +78,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         self.regularized = bool(regularized)
         self.missing_value = missing_value
         self.time_features = bool(time_features)
+        self.dataset = dataset
+        self.fingerprint = fingerprint
 
     @classmethod
     def fit(
@@ -104,6 +109,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             target_columns=series.target_columns,
             regularized=series.regularized,
             missing_value=series.missing_value,
+            dataset=series.name,
+            fingerprint=series.fingerprint(),
         )
 
     @classmethod

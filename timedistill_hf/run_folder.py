@@ -16,6 +16,7 @@ from .files import write_json
 
 RESULTS = "results.json"
 SETTINGS = "settings.json"
+HISTORY = "history.json"
 LOCK = ".lock"
 SIGNAL_FOLDER = "teacher_signal"
 MAY_CHANGE = (
@@ -39,8 +40,9 @@ MAY_CHANGE = (
 )
 PUBLISHED = "published.json"
 OWN_FILES = (
-    "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", "history.json",
-    "forecast.png", "README.md", RESULTS, SETTINGS, PUBLISHED,
+    "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", HISTORY,
+    "forecast.png", "multi_scale.png", "multi_period.png", "losses.png", "accuracy.png", "README.md", RESULTS,
+    SETTINGS, PUBLISHED,
 )  # fmt: skip
 
 MODEL_CODE = ("*_timedistill.py", "*_itransformer.py", "*_modern_tcn.py")

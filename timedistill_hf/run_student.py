@@ -14,7 +14,8 @@ from .cli.settings import DistillSettings, StudentSettings
 from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.mixing import error_products
-from .files import move_into_place, remove_leftovers
+from .files import move_into_place, read_json, remove_leftovers, write_json
+from .run_folder import HISTORY
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.closed_form import ClosedForm, has_closed_form
@@ -119,6 +120,9 @@ class RunStudent:
             is_solved = candidate.is_solved and has_closed_form(candidate.config(config), data)
             folder = self.folder / "candidates" / name
             models[name] = self._train_one(candidate, data, config, trainer, folder, solve if is_solved else None)
+        if PartialState().is_main_process:
+            logs = {name: read_json(self.folder / "candidates" / name / HISTORY, []) for name in every}
+            write_json(self.folder / HISTORY, logs)
         products = validation_products(models, data, self.args.eval_batch_size)
         roles = {"student": (chosen, self.folder)}
         if self.has_control:

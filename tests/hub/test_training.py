@@ -24,6 +24,7 @@ from .test_models import CODE, GIT
 
 
 MODEL = {GIT, "README.md", "config.json", "model.safetensors", "preprocessor_config.json"}
+PLOTS = {f"{name}.png" for name in ("forecast", "multi_scale", "multi_period", "accuracy")}  # one epoch has no losses
 TINY = [
     "--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true", "--report_to", "none",
 ]  # fmt: skip
@@ -119,9 +120,9 @@ def test_a_run_is_published_at_its_end_or_when_it_is_repeated(hub, client, tmp_p
     assert "test MSE (standardised)" in printed
     assert len(hub.messages("user/run-of-script")) == 1
     files = hub.files("user/run-of-script")
-    assert set(files) == MODEL | CODE | {"results.json", "forecast.png"}
+    assert set(files) == MODEL | CODE | PLOTS | {"results.json"}
     card = ModelCard(files["README.md"].decode())
-    assert 'from_pretrained("user/run-of-script")' in card.text
+    assert 'repo = "user/run-of-script"' in card.text
     assert str(run) not in card.text
     assert card.data.eval_results
     published = json.loads((run / PUBLISHED).read_text())

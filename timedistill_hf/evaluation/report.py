@@ -14,7 +14,7 @@ from .evaluate_model import score_model
 
 
 ROWS = ("student", "student_no_kd", "teacher", "linear", "seasonal_naive")
-_TITLES = {
+TITLES = {
     "student": "student",
     "student_no_kd": "student, no distillation",
     "teacher": "teacher",
@@ -65,6 +65,7 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
             "windows": {part: len(getattr(data, part)) for part in ("train", "validation", "test")},
             "season": data.series.season,
             "freq": data.series.freq,
+            "timestamp_column": data.series.timestamp_column,
         },
         "hardware": hardware(next(models["student"].parameters()).device),
         "versions": versions(),
@@ -79,7 +80,7 @@ def results_table(models: dict[str, dict], tablefmt: str = "github") -> str:
     """
     rows = [
         [
-            _TITLES.get(name, name.replace("_", " ", 1)),
+            TITLES.get(name, name.replace("_", " ", 1)),
             f"{result['mse']:.4f}",
             f"{result['mae']:.4f}",
             f"{result['units']['mase']:.3f}",

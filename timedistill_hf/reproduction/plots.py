@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from ..plots import plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..plots.style import new_figure, save_figure
 from .summary import TOLERANCE
 
 
@@ -77,7 +80,7 @@ def _ablation(rows: list[dict], title: str, path: Path) -> None:
     )
 
 
-def _marks(axis: plt.Axes, rows: list[tuple[float, dict]], **style) -> None:
+def _marks(axis: Axes, rows: list[tuple[float, dict]], **style) -> None:
     """A mark at each mean with whiskers to the lowest and highest."""
     means = [values["mean"] for _, values in rows]
     whiskers = [
@@ -90,11 +93,12 @@ def _marks(axis: plt.Axes, rows: list[tuple[float, dict]], **style) -> None:
     )  # fmt: skip
 
 
-def _figure(rows: int, height: float) -> tuple[plt.Figure, plt.Axes]:
-    return plt.subplots(figsize=(8.5, 1.6 + height * rows), layout="constrained")
+def _figure(rows: int, height: float) -> tuple[Figure, Axes]:
+    figure = new_figure(8.5, 1.6 + height * rows)
+    return figure, figure.subplots()
 
 
-def _finish(figure: plt.Figure, axis: plt.Axes, rows: int, title: str, label: str, path: Path) -> None:
+def _finish(figure: Figure, axis: Axes, rows: int, title: str, label: str, path: Path) -> None:
     axis.axvline(0, color="black", linewidth=1)
     axis.set_ylim(rows - 0.4, -0.6)  # the first row on top
     axis.grid(axis="x", color="0.9")
@@ -103,5 +107,4 @@ def _finish(figure: plt.Figure, axis: plt.Axes, rows: int, title: str, label: st
     axis.set_xlabel(label)
     axis.set_title(title, loc="left", fontsize=11)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=130, format="png")
-    plt.close(figure)
+    save_figure(figure, path)

@@ -46,6 +46,10 @@ class SeveralTeachers(FrozenTeacher):
         self.eval()
 
     @property
+    def hub_ids(self) -> list[str]:
+        return [name for teacher in self.members for name in teacher.hub_ids]
+
+    @property
     def name(self) -> str:
         return " + ".join(teacher.name for teacher in self.members)
 

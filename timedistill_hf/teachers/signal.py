@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..errors import InputError
+from ..hub_names import hub_origin
 
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,11 @@ class FrozenTeacher(nn.Module, ABC):
     prediction_length: int
     num_time_features: int
 
+    @property
+    def hub_ids(self) -> list[str]:
+        """Of the models behind it that were loaded from the Hub."""
+        return []
+
     def train(self, mode: bool = True) -> "FrozenTeacher":
         """Stays in evaluation mode: batch statistics and dropout belong to the teacher's own training."""
         return super().train(False)
@@ -175,6 +181,11 @@ class Teacher(FrozenTeacher):
     @property
     def name(self) -> str:
         return self.family.model_type
+
+    @property
+    def hub_ids(self) -> list[str]:
+        origin = hub_origin(self.config)
+        return [origin] if origin else []
 
     @property
     def num_time_features(self) -> int:
@@ -250,6 +261,10 @@ class ForecastOnly(FrozenTeacher):
         self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
     ) -> TeacherSignal:
         return self.teacher(past_values, past_observed_mask, **time_features)._replace(feature=None)
+
+    @property
+    def hub_ids(self) -> list[str]:
+        return self.teacher.hub_ids
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
         self.teacher.check_fits(context_length, prediction_length, num_input_channels)

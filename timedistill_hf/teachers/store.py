@@ -169,6 +169,13 @@ class StoredSignalDataset(Dataset):
         return self.__dict__ | {"_shards": {}}  # worker processes map the files themselves
 
 
+def stored_teacher_name(windows: Dataset) -> str | None:
+    """Whose signal the windows hold, where it was stored here; also of a part of them."""
+    if isinstance(windows, Subset):
+        return stored_teacher_name(windows.dataset)
+    return windows.layout.teacher if isinstance(windows, StoredSignalDataset) else None
+
+
 def _window_bytes(shapes: dict[str, list[int]]) -> int:
     return 4 * sum(math.prod(shape) for shape in shapes.values())
 

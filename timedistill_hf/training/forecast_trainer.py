@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub import CommitInfo
@@ -16,6 +17,10 @@ from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping
 from .interruption import SaveOnTerminationCallback
 from .weight_averaging import WeightAveragingTrainer
+
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
 
 
 class ForecastTrainer(WeightAveragingTrainer):
@@ -116,6 +121,47 @@ class ForecastTrainer(WeightAveragingTrainer):
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    def model_card(self, repo: str | None = None, **metadata) -> "ModelCard":
+        """The card of what was trained so far, from model, data and log; see [`trainer_card`]."""
+        from ..cards import trainer_card
+
+        return trainer_card(self, repo, **metadata)
+
+    def create_model_card(
+        self,
+        language: str | None = None,
+        license: str | None = None,
+        tags: str | list[str] | None = None,
+        model_name: str | None = None,
+        finetuned_from: str | None = None,
+        tasks: str | list[str] | None = None,
+        dataset_tags: str | list[str] | None = None,
+        dataset: str | list[str] | None = None,
+        dataset_args: str | list[str] | None = None,
+    ) -> None:
+        """Write `README.md` into `args.output_dir`: a filled card in place of the stock draft.
+
+        Args:
+            language, license, tags: for the metadata.
+            model_name: what the snippets load, where there is no `hub_model_id`.
+            finetuned_from: Hub id of the model that training began with, if it is not to be read from the model.
+            dataset_tags: Hub ids of the data.
+            tasks, dataset, dataset_args: of the stock signature; the card knows better.
+        """
+        if not self.is_world_process_zero():
+            return
+        from ..cards import save_card
+
+        card = self.model_card(
+            self.hub_model_id or self.args.hub_model_id or model_name,
+            language=language,
+            license=license,
+            tags=_listed(tags),
+            datasets=_listed(dataset_tags),
+            **({"base_model": [finetuned_from]} if finetuned_from else {}),
+        )
+        save_card(card, self.args.output_dir)
+
     def _save(self, output_dir: str | None = None, state_dict=None):
         """As the stock one, but the arguments are written as JSON: what is saved may be published, a pickle not."""
         super()._save(output_dir, state_dict)
@@ -141,12 +187,13 @@ class ForecastTrainer(WeightAveragingTrainer):
         private: bool | None = None,
         **kwargs,
     ) -> CommitInfo | None:
-        """Save the model, then [`publish`] the folder: one commit with no pickle and no checkpoint in it.
+        """Save the model and its card, then [`publish`] the folder: one commit, no pickle and no checkpoint in it.
 
-        Arguments are the stock ones; those of a card are not needed, and `blocking` is always on.
+        Arguments are the stock ones, `kwargs` those of `create_model_card`; `blocking` is always on.
         """
         self.callback_handler.on_push_begin(self.args, self.state, self.control)
         self.save_model(_internal_call=True)
+        self.create_model_card(**kwargs)
         if not self.is_world_process_zero():
             return None
         target = self._hub_target(token, private, revision)
@@ -163,6 +210,10 @@ class ForecastTrainer(WeightAveragingTrainer):
         """What the arguments say of the Hub, and what a call says in place of it."""
         said = {"token": token, "private": private, "revision": revision}
         return replace(HubTarget.of(self.args), **{name: value for name, value in said.items() if value is not None})
+
+
+def _listed(values: str | list[str] | None) -> list[str]:
+    return [values] if isinstance(values, str) else list(values or [])
 
 
 def _metrics_from_sums(prediction) -> dict[str, float]:

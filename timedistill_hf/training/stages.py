@@ -13,8 +13,10 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from ..cards import save_card
 from ..errors import InputError
 from ..files import move_into_place, remove_leftovers, write_json
+from ..run_folder import HISTORY
 from ..teachers import load_weights
 from .callbacks import ValidationEarlyStopping
 from .forecast_trainer import ForecastTrainer
@@ -23,7 +25,6 @@ from .forecast_trainer import ForecastTrainer
 logger = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
-HISTORY = "history.json"
 
 
 def run_stage(
@@ -65,6 +66,7 @@ def run_stage(
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         write_json(stage / HISTORY, trainer.state.log_history)
+        save_card(trainer.model_card(folder.resolve().name), stage)
         move_into_place(stage, folder, last=WEIGHTS)
     trainer.accelerator.wait_for_everyone()
     # what was saved, not what was trained: free of autocast, shards and each process's own batch statistics

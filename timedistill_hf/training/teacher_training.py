@@ -7,16 +7,18 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from huggingface_hub import ModelCard
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from ..cards import Trained, save_card, trained_card
 from ..cli.settings import DataSettings, TeacherSettings
 from ..data.windows import ForecastData
 from ..errors import InputError, did_you_mean, listed
 from ..evaluation.evaluate_model import evaluate_model
-from ..files import write_json
+from ..files import read_json, write_json
 from ..hub.publishing import prepare_run, publish_run
-from ..run_folder import RunFolder
+from ..run_folder import HISTORY, RunFolder
 from ..teachers import Teacher, TeacherFamily, get_family
 from .arguments import ForecastTrainingArguments
 from .derived import derive, windows_per_batch
@@ -120,10 +122,30 @@ def train_and_score_teacher(
         return {}
     data = data.for_teacher(teacher.num_time_features)
     score = evaluate_model(teacher.to(args.device), data, data.test, batch_size=args.eval_batch_size, label="teacher")
+    save_card(_card(teacher, data, args, score), folder)
     write_json(folder / "results.json", {"models": {"teacher": score}, "data": data.series.name})
     if args.push_to_hub:
         publish_run(args)
     return score
+
+
+def _card(teacher: Teacher, data: ForecastData, args: ForecastTrainingArguments, score: dict) -> ModelCard:
+    """As the trainer wrote it, and the errors on the test windows."""
+    folder = Path(args.output_dir)
+    log_history = read_json(folder / HISTORY, [])
+    last = log_history[-1] if log_history else {}
+    trained = Trained(
+        config=teacher.config,
+        parameters=teacher.model.num_parameters(),
+        processor=data.processor,
+        args=args,
+        log_history=log_history,
+        steps=last.get("step", 0),
+        epochs=last.get("epoch"),
+        windows={name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+        test={name: score[name] for name in ("mse", "mae")},
+    )
+    return trained_card(trained, args.hub_model_id or folder.resolve().name)
 
 
 def build_config(family: TeacherFamily, data: ForecastData, overrides: dict) -> PreTrainedConfig:

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,10 +14,13 @@ from ..errors import InputError
 from ..processor import TimeDistillProcessor
 from ..teachers.quality import warn_if_worse_than_naive
 from ..teachers.signal import FrozenTeacher, TeacherSignal
-from ..teachers.store import split_signal
+from ..teachers.store import split_signal, stored_teacher_name
 from .arguments import TimeDistillTrainingArguments
 from .forecast_trainer import ForecastTrainer
 
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +125,19 @@ class TimeDistillTrainer(ForecastTrainer):
             self._term_sums.clear()
             self._term_steps = 0
         super().log(logs, start_time)
+
+    def model_card(self, repo: str | None = None, **metadata) -> "ModelCard":
+        """The card of what was trained so far, with who taught it; see [`trainer_card`]."""
+        from ..cards import trainer_card
+        from ..cards.lineage import taught_by
+
+        alpha, beta = self.objective.alpha, self.objective.beta if self.regressor is not None else 0
+        teacher = None if self.teacher is None else self.accelerator.unwrap_model(self.teacher)
+        name = stored_teacher_name(self.train_dataset) if teacher is None else teacher.name
+        hub_ids = [] if teacher is None else teacher.hub_ids
+        metadata["base_model"] = [*hub_ids, *metadata.get("base_model", [])]
+        lineage = taught_by(name, alpha, beta, self.args.loss)
+        return trainer_card(self, repo, lineage=lineage, is_distilled=bool(alpha or beta), **metadata)
 
     def _probe(self, teacher: FrozenTeacher | None) -> None:
         """Run one training window through both sides: shapes must agree, and features tell the regressor's size."""

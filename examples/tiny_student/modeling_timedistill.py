@@ -1,0 +1,148 @@
+"""The TimeDistill student as a transformers model. This folder imports only torch and transformers."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput, can_return_tuple
+
+from .backbones_timedistill import BACKBONES
+from .combination_timedistill import CombinationBackbone
+from .configuration_timedistill import TimeDistillConfig
+from .linear_timedistill import CycleBackbone, MeanLinear, SmoothingConv, ZeroLinear
+from .losses_timedistill import forecast_loss
+from .normalization_timedistill import WindowNormalization, fill_missing, forecast_window
+from .patch_mixer_timedistill import PatchMixer
+
+
+@dataclass
+class TimeDistillOutput(ModelOutput):
+    """Output of the student.
+
+    Args:
+        loss: scalar, where `future_values` were given.
+        prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
+        loc: `[B, 1, C]`, what was subtracted from each window (0 for a combination: each member has its own).
+        scale: `[B, 1, C]`, what each window was divided by (1 except with RevIN).
+        feature: `[B, C, D]`, the hidden layer before normalisation and activation, which distillation matches to the
+            teacher's; those of a combination's members side by side; `None` where there is no hidden layer.
+    """
+
+    loss: torch.Tensor | None = None
+    prediction_outputs: torch.Tensor | None = None
+    loc: torch.Tensor | None = None
+    scale: torch.Tensor | None = None
+    feature: torch.Tensor | None = None
+
+
+class TimeDistillPreTrainedModel(PreTrainedModel):
+    config_class = TimeDistillConfig
+    base_model_prefix = "model"
+    main_input_name = "past_values"
+    input_modalities = ("time",)
+    accepts_loss_kwargs = False
+    _no_split_modules = ["MLPBranch", "PatchMixer"]
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        """torch's own initialisation of linear layers, which the published student uses; zeros where asked for."""
+        if isinstance(module, ZeroLinear):
+            init.zeros_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, MeanLinear):
+            init.constant_(module.weight, 1 / module.in_features)
+        elif isinstance(module, SmoothingConv):
+            init.uniform_(module.weight, -0.02, 0.02)
+        elif isinstance(module, PatchMixer):
+            init.zeros_(module.position)
+        elif isinstance(module, CycleBackbone):
+            init.zeros_(module.logits)
+        elif isinstance(module, CombinationBackbone):
+            init.constant_(module.weights, 1 / len(module.members))
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            init.uniform_(module.weight, -bound, bound)
+            init.uniform_(module.bias, -bound, bound)
+        elif isinstance(module, (nn.BatchNorm1d, nn.LayerNorm)):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+            if isinstance(module, nn.BatchNorm1d):
+                init.zeros_(module.running_mean)
+                init.ones_(module.running_var)
+                init.zeros_(module.num_batches_tracked)
+        elif isinstance(module, WindowNormalization) and module.affine:
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+
+
+class TimeDistillForPrediction(TimeDistillPreTrainedModel):
+    """Forecasts `prediction_length` steps of every channel from `context_length` steps, in one pass.
+
+    The decomposed two-branch MLP of TimeDistill (arXiv 2502.15016) and smaller forms; see [`TimeDistillConfig`].
+    """
+
+    def __init__(self, config: TimeDistillConfig):
+        super().__init__(config)
+        self.normalization = WindowNormalization(config)
+        if config.architecture == "combination":
+            self.backbone = CombinationBackbone(config)
+        else:
+            self.backbone = BACKBONES[config.architecture](config)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        past_values: torch.Tensor,
+        past_observed_mask: torch.Tensor | None = None,
+        future_values: torch.Tensor | None = None,
+        future_observed_mask: torch.Tensor | None = None,
+        **kwargs,
+    ) -> TimeDistillOutput:
+        r"""
+        Args:
+            past_values: `[B, L, C]`, standardised per channel as in training.
+            past_observed_mask: `[B, L, C]`, 1 where observed; missing steps are interpolated within the window.
+            future_values: `[B, S, C]`, the truth; with it the output holds the loss.
+            future_observed_mask: `[B, S, C]`, 1 where the truth was observed.
+
+        Raises:
+            ValueError: `past_values` does not have the configured length or channel count.
+        """
+        self._check_shape(past_values)
+        if past_observed_mask is not None:
+            past_values = fill_missing(past_values, past_observed_mask)
+        # the members of a combination normalise before they cast, as a student of its own does
+        dtype = past_values.dtype if self.config.architecture == "combination" else self.dtype
+        forecast, feature, loc, scale = forecast_window(past_values, self.normalization, self.backbone, dtype)
+
+        loss = None
+        if future_values is not None:
+            loss = forecast_loss(
+                forecast,
+                future_values,
+                future_observed_mask,
+                kind=self.config.loss,
+                frequency_weight=self.config.frequency_weight,
+                horizon_weighting=self.config.horizon_weighting,
+            )
+        return TimeDistillOutput(loss=loss, prediction_outputs=forecast, loc=loc, scale=scale, feature=feature)
+
+    def _check_shape(self, past_values: torch.Tensor) -> None:
+        expected = (self.config.context_length, self.config.num_input_channels)
+        if past_values.ndim != 3 or past_values.shape[1] != expected[0]:
+            raise ValueError(
+                f"past_values has shape {tuple(past_values.shape)}: expected [batch, {expected[0]}, channels]; "
+                "cut or pad the history to the model's context_length"
+            )
+        if self.config.is_channel_bound and past_values.shape[2] != expected[1]:
+            raise ValueError(
+                f"past_values has {past_values.shape[2]} channels, this student was built for {expected[1]}; for any "
+                "number of channels train one with hidden_norm='layernorm' (and revin_affine=False)"
+            )
+
+
+__all__ = ["TimeDistillForPrediction", "TimeDistillOutput", "TimeDistillPreTrainedModel", "forecast_loss"]

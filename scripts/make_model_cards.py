@@ -1,0 +1,28 @@
+#!/usr/bin/env python
+"""Write the cards of the students behind the results, from benchmarks/results into model_cards, and the example's.
+
+Made again from the same results they are the same, byte for byte.
+"""
+
+from pathlib import Path
+
+from timedistill_hf.cli.output_settings import CardSettings
+from timedistill_hf.cli.parsing import parse, run_script
+
+
+def main() -> None:
+    (settings,) = parse((CardSettings,), description=__doc__)
+
+    from timedistill_hf.cards.example import FOLDER, example_card
+    from timedistill_hf.cards.family import write_family_cards
+
+    for path in write_family_cards(settings.results_dir, settings.output_dir):
+        print(path)
+    path = Path(settings.root) / FOLDER / "README.md"
+    if path.is_file():
+        example_card(settings.root).save(path)
+        print(path)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""Plots of a finished run: forecast, scales, periods, losses, accuracy; or accuracy against latency of many runs."""
+
+from timedistill_hf.cli.output_settings import PlotSettings
+from timedistill_hf.cli.parsing import parse, run_script
+
+
+def main() -> None:
+    (settings,) = parse((PlotSettings,), description=__doc__)
+
+    from timedistill_hf.cli.logging import set_up_logging
+    from timedistill_hf.plots.run import replot
+
+    set_up_logging()
+    for path in replot(settings):
+        print(path)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,37 @@
+"""The card of the student that is committed in examples/, so that a reader can load one at once."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from huggingface_hub import ModelCard
+
+from ..data.synthetic import synthetic_series
+from .student import student_card
+
+
+FOLDER = "examples/tiny_student"
+PLOTS = ("forecast.png", "accuracy.png")
+HISTORY_FILE = f"{FOLDER}/history.csv"
+_USE = (
+    "`python examples/make_tiny_student.py` made it, in a minute on one core. These snippets run as they are in the "
+    f"root of the repository; `{HISTORY_FILE}` holds the last hours of the generated series."
+)
+
+
+def example_card(root: str | Path) -> ModelCard:
+    """The card, from the results that lie in the example's folder.
+
+    Args:
+        root: of the repository.
+    """
+    results = json.loads((Path(root) / FOLDER / "results.json").read_text(encoding="utf-8"))
+    return student_card(results, FOLDER, plots=PLOTS, history_file=HISTORY_FILE, how_to_make=_USE)
+
+
+def write_history(folder: Path, steps: int = 96) -> None:
+    """The last `steps` hours of the generated series, as a table to forecast from."""
+    series = synthetic_series()
+    table = pd.DataFrame(series.values.numpy(), columns=list(series.columns)).round(4)
+    table.insert(0, series.timestamp_column, pd.DatetimeIndex(series.timestamps))
+    table.tail(steps).to_csv(folder / "history.csv", index=False)

@@ -1,0 +1,150 @@
+"""The plots of a run: those that it writes beside its card, and the same again from its folder."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..cli.output_settings import PlotSettings
+from ..cli.settings import DataSettings
+from ..data.windows import ForecastData
+from ..errors import InputError
+from ..files import read_json
+from ..loading import load_model, load_processor, load_teacher_for
+from ..run_folder import HISTORY, RESULTS
+from ..teachers import FAMILIES, FrozenTeacher
+from ..teachers.gate import validation_gated
+from ..teachers.several import SeveralTeachers
+from .accuracy import accuracy_figure
+from .forecast import forecast_figure
+from .losses import loss_figure
+from .multi_period import multi_period_figure
+from .multi_scale import multi_scale_figure
+from .sample import sample_forecasts
+from .style import save_figure
+
+
+logger = logging.getLogger(__name__)
+
+FORECAST, MULTI_SCALE, MULTI_PERIOD, LOSSES, ACCURACY = PLOTS = (
+    "forecast.png", "multi_scale.png", "multi_period.png", "losses.png", "accuracy.png"
+)  # fmt: skip
+
+
+def plot_run(
+    output: Path,
+    run: Path,
+    data: ForecastData,
+    models: Mapping[str, nn.Module],
+    results: dict,
+    device: torch.device | str = "cpu",
+) -> list[str]:
+    """Draw all plots of a run that there are numbers for, and give their file names in `output`.
+
+    Args:
+        run: its folder, for the trainers' logs.
+        data: with calendar features where the teacher needs them.
+        models: `"student"` and, where it can be had, `"teacher"`, on `device`.
+        results: what `results.json` holds or will hold.
+    """
+    settings = results["settings"]
+    sample = sample_forecasts(data, models, device=device)
+    figures = {
+        FORECAST: forecast_figure(sample),
+        MULTI_SCALE: multi_scale_figure(sample, settings["num_scales"], settings.get("teacher_loss", "mse")),
+        MULTI_PERIOD: multi_period_figure(sample, settings["temperature"]),
+        LOSSES: loss_figure(histories(run, results)),
+        ACCURACY: accuracy_figure([results]),
+    }
+    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    for name, figure in drawn.items():
+        save_figure(figure, output / name)
+    return list(drawn)
+
+
+def histories(run: Path, results: dict) -> dict[str, list[dict]]:
+    """The trainers' logs that a run's folder holds, by what they trained; of a combination, those that count first."""
+    own = read_json(run / HISTORY, [])
+    if isinstance(own, dict):  # of a combination's candidates
+        weights = {name: member["weight"] for name, member in results["members"].items()}
+        found = {
+            f"{results['members'][name]['form']}, alpha {results['members'][name]['alpha']:g}": own[name]
+            for name in sorted(own, key=lambda name: -weights.get(name, 0))
+        }
+    else:
+        found = {"student": own, "the same without teacher": read_json(run / "controls/student_no_kd" / HISTORY, [])}
+    return found | {"teacher": read_json(run / "teacher" / HISTORY, [])}
+
+
+def replot(settings: PlotSettings) -> list[Path]:
+    """The plots of a finished run anew, from its folder and its data; or one of many runs' results.
+
+    Returns:
+        the files that were written.
+
+    Raises:
+        InputError: there is no finished run, its data are not there or not the same, or the files exist already.
+    """
+    output = Path(settings.output_folder)
+    if settings.results is not None:
+        figure = accuracy_figure([read_results(path) for path in settings.results])
+        output.mkdir(parents=True, exist_ok=True)
+        return [save_figure(figure, output / ACCURACY)]
+    run = Path(settings.run)
+    results = read_results(run / RESULTS)
+    data = _data(run, results, settings)
+    student, _ = load_model(str(run))
+    models: dict[str, nn.Module] = {"student": student}
+    try:
+        models["teacher"] = _teacher(run, results, data)
+    except InputError as error:
+        logger.warning("Plotted without the teacher: %s", error)
+    else:
+        data = data.for_teacher(models["teacher"].num_time_features)
+    output.mkdir(parents=True, exist_ok=True)
+    return [output / name for name in plot_run(output, run, data, models, results)]
+
+
+def read_results(path: str | Path) -> dict:
+    """The content of a run's `results.json`; an [`InputError`] where it is none."""
+    try:
+        results = json.loads(Path(path).read_text(encoding="utf-8"))
+        if {"models", "data", "settings"} <= set(results) and "student" in results["models"]:
+            return results
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read ({error}): give a finished run of scripts/distill.py"
+        ) from error
+    raise InputError(f"{str(path)!r} holds no results of scripts/distill.py: give those of a finished run")
+
+
+def _data(run: Path, results: dict, settings: PlotSettings) -> ForecastData:
+    known = {field.name for field in fields(DataSettings)}
+    of_run = {name: value for name, value in results["settings"].items() if name in known}
+    given = {name: value for name in ("dataset", "data_dir") if (value := getattr(settings, name)) is not None}
+    data = DataSettings(**of_run | given).load(processor=load_processor(str(run)))
+    if data.series.fingerprint() != results["data"]["fingerprint"]:
+        raise InputError(
+            f"the data ({data.series.name}, fingerprint {data.series.fingerprint()}) are not those of {str(run)!r} "
+            f"({results['data']['fingerprint']}): name them with --dataset and --data_dir"
+        )
+    return data
+
+
+def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
+    """What taught the run's student; a gate is not saved, it is fitted again to the same windows."""
+    sources, about = results["settings"]["teacher"], results["teacher"]
+    trained_here = run / "teacher"
+    places = [
+        (trained_here if len(sources) == 1 else trained_here / name) if name in FAMILIES else name for name in sources
+    ]
+    teachers = [load_teacher_for(str(place), data) for place in places]
+    if len(teachers) == 1:
+        return teachers[0]
+    if (about["mix"].get("gate") or {}).get("is_used"):
+        return validation_gated(teachers, data, shrinkage=results["settings"]["shrinkage"])
+    return SeveralTeachers(teachers, about["mix"]["weights"])
