@@ -18,6 +18,11 @@ FAMILIES = {
     "itransformer": "itransformer",
     "modern_tcn": "modern_tcn",
     "informer": "informer",
+    "patchtsmixer": "patchtsmixer",
+    "autoformer": "autoformer",
+    "time_series_transformer": "time_series_transformer",
+    "timesfm": "timesfm",
+    "timesfm2_5": "timesfm2_5",
 }
 
 
@@ -29,6 +34,11 @@ def get_family(model_type: str) -> TeacherFamily:
             f"{did_you_mean(model_type, FAMILIES)}"
         )
     return import_module(f".{FAMILIES[model_type]}", __name__).FAMILY
+
+
+def trainable_families() -> list[str]:
+    """The families that are trained here; the others are used as they were trained elsewhere."""
+    return sorted(name for name in FAMILIES if not get_family(name).checkpoint)
 
 
 def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) -> Teacher:
@@ -144,4 +154,5 @@ __all__ = [
     "get_family",
     "load_teacher",
     "teacher_family_name",
+    "trainable_families",
 ]
