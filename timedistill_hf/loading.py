@@ -36,7 +36,9 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
         try:
             teacher = teacher.cut(load_processor(name_or_path, revision=revision).prediction_length)
         except InputError:
-            logger.info("%r has no processor that says for how many steps: %d", name_or_path, teacher.prediction_length)
+            logger.info(
+                "%r has no processor that says for how many steps: %d", name_or_path, teacher.prediction_length
+            )
     return teacher, "teacher"
 
 

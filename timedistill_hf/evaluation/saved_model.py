@@ -65,7 +65,9 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     return results
 
 
-def _lengths(model: PreTrainedModel | Teacher, processor: TimeDistillProcessor | None) -> tuple[int | None, int | None]:
+def _lengths(
+    model: PreTrainedModel | Teacher, processor: TimeDistillProcessor | None
+) -> tuple[int | None, int | None]:
     """Look-back and horizon to score the model on; `None` where the settings say."""
     if processor is not None:
         return processor.context_length, processor.prediction_length

@@ -41,22 +41,30 @@ def trainable_families() -> list[str]:
     return sorted(name for name in FAMILIES if not get_family(name).checkpoint)
 
 
-def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) -> Teacher:
+def load_teacher(
+    name_or_path: str, *, revision: str | None = None, trust_remote_code: bool = False, **kwargs
+) -> Teacher:
     """Load a trained teacher from a folder or the Hub (safetensors only) and freeze it.
 
-    `kwargs` go to the model's `from_pretrained`.
+    A model of a family that is not known here is read as [`GenericFamily`] says.
+
+    Args:
+        trust_remote_code: run the Python files that come with the model.
+        kwargs: for the model's `from_pretrained`.
 
     Raises:
-        InputError: there is no such folder or Hub model, its family is not known here, or its weights are broken.
+        InputError: there is no such folder or Hub model, it is no forecaster that can be read, or its weights are
+            broken.
     """
     name_or_path = str(name_or_path)
     problem = f"teacher {name_or_path!r} is neither a family ({', '.join(FAMILIES)}) nor a folder or Hub model"
-    config = read_config(name_or_path, f"{problem} that can be read", revision)
-    if config.model_type not in FAMILIES:
-        raise InputError(
-            f"teacher {name_or_path!r} is a model of type {config.model_type!r}: expected one of {', '.join(FAMILIES)}"
-        )
-    family = get_family(config.model_type)
+    config = read_config(name_or_path, f"{problem} that can be read", revision, trust_remote_code)
+    if config.model_type in FAMILIES:
+        family = get_family(config.model_type)
+    else:
+        from .generic import generic_family
+
+        family = generic_family(config, name_or_path, FAMILIES, revision, trust_remote_code)
     teacher = Teacher(load_weights(family.model_class, name_or_path, revision, **kwargs), family)
     remark = family.remark(teacher.config)
     if remark:
@@ -91,7 +99,7 @@ def load_weights(model_class: type, name_or_path: str, revision: str | None = No
     return model
 
 
-def read_config(name_or_path: str, problem: str, revision: str | None = None):
+def read_config(name_or_path: str, problem: str, revision: str | None = None, trust_remote_code: bool = False):
     """The configuration of a folder or Hub model; where there is none an [`InputError`] that begins with `problem`."""
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
@@ -103,7 +111,7 @@ def read_config(name_or_path: str, problem: str, revision: str | None = None):
     if not path.exists() and (path.is_absolute() or len(path.parts) > 2):
         raise InputError(f"{problem}: there is no such folder; {remedy}")
     try:
-        return AutoConfig.from_pretrained(name_or_path, revision=revision)
+        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, StrictDataclassError) as error:
         nearest = did_you_mean(name_or_path, FAMILIES, f"; {remedy}")
         raise InputError(f"{problem}: {_reason(error)}{nearest}") from error

@@ -19,8 +19,8 @@ class InformerFamily(LaggedFamily):
         """Raise where a forecast would be random, see the future, or need inputs that the data do not have."""
         if config.attention_type != "full":
             raise InputError(
-                f"informer with attention_type={config.attention_type!r}: its forecasts are random and see the future; "
-                "a teacher needs attention_type='full'"
+                f"informer with attention_type={config.attention_type!r}: its forecasts are random and see the "
+                "future; a teacher needs attention_type='full'"
             )
         super().check_usable(config)
 

@@ -1,4 +1,4 @@
-"""What transformers' Informer and its relatives have in common as teachers: lags, a calendar, a distribution's mean."""
+"""What transformers' Informer and its relatives have in common as teachers: lags, a calendar, a distribution."""
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -133,9 +133,9 @@ class LaggedFamily(TeacherFamily):
         if context + lag > context_length or config.prediction_length < prediction_length:
             raise InputError(
                 f"the teacher ({self.model_type}) reads context_length={context} and a largest lag of {lag}, so a "
-                f"look-back of {context + lag} steps, to forecast {config.prediction_length}; the student and its data "
-                f"look back {context_length} to forecast {prediction_length}: pass --context_length {context + lag} "
-                f"--prediction_length {config.prediction_length}, or train a teacher for these lengths"
+                f"look-back of {context + lag} steps, to forecast {config.prediction_length}; the student and its "
+                f"data look back {context_length} to forecast {prediction_length}: pass --context_length "
+                f"{context + lag} --prediction_length {config.prediction_length}, or train a teacher for these lengths"
             )
 
     def look_back(self, config: PreTrainedConfig) -> int:

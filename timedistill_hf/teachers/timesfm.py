@@ -10,8 +10,9 @@ from .signal import TeacherFamily, TeacherSignal
 class TimesFmFamily(TeacherFamily):
     """A trained forecaster of any single series; the feature is the last patch's state, from which it forecasts.
 
-    One pass forecasts `horizon_length` steps (128); more are rolled out, the model's own forecasts fed back as history.
-    It reads any look-back up to its `context_length`, of a longer one the last steps. Missing steps are interpolated.
+    One pass forecasts `horizon_length` steps (128); more are rolled out, the model's own forecasts fed back as
+    history. It reads any look-back up to its `context_length`, of a longer one the last steps. Missing steps are
+    interpolated.
     """
 
     model_type = "timesfm"

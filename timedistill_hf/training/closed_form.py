@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from ..data.windows import split_targets
 from ..student import TimeDistillForPrediction
 from ..teachers.store import split_signal
+from ..teachers.table import ForecastWindows
 from .forecast_trainer import ForecastTrainer
 from .trainer import TimeDistillTrainer
 
@@ -136,7 +137,7 @@ class NormalEquations:
 
 
 @torch.no_grad()
-def solve(trainer: ForecastTrainer) -> None:
+def solve(trainer: ForecastTrainer) -> bool:
     """In place of `trainer.train()`: give its linear student the best map, with the noise that validation prefers.
 
     What is minimised is the squared error and, in a [`TimeDistillTrainer`] with `alpha`, the squared multi-scale term,
@@ -144,7 +145,14 @@ def solve(trainer: ForecastTrainer) -> None:
 
     Args:
         trainer: of a `"linear"` student, on windows without missing values in their horizons.
+
+    Returns:
+        Whether it was found: there is no closed form where the teacher's signal is missing on some windows.
     """
+    windows = trainer.train_dataset
+    if isinstance(windows, ForecastWindows) and not windows.coverage.is_complete:
+        logger.info("the teacher has not spoken on all windows: there is no closed form")
+        return False
     model, args = trainer.model, trainer.args
     config, batch_size = model.config, args.eval_batch_size
     mixing = teacher = None
@@ -165,6 +173,7 @@ def solve(trainer: ForecastTrainer) -> None:
         {"input_noise": noise, "eval_mse": error} for noise, error in zip(INPUT_NOISES, errors.tolist(), strict=True)
     ]
     logger.info("solved in closed form: input_noise=%g, validation MSE %.4f", config.input_noise, errors[best])
+    return True
 
 
 def _series_of(values: torch.Tensor) -> torch.Tensor:

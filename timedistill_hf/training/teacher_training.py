@@ -119,8 +119,8 @@ def build_config(family: TeacherFamily, data: ForecastData, overrides: dict) -> 
     """The family's configuration for these data, some fields changed; an [`InputError`] names what does not fit."""
     if family.checkpoint:
         raise InputError(
-            f"{family.model_type} is not trained here but used as it is: give the folder or Hub id of a trained one, such "
-            f"as {family.checkpoint}, or a family to train ({', '.join(trainable_families())})"
+            f"{family.model_type} is not trained here but used as it is: give the folder or Hub id of a trained one, "
+            f"such as {family.checkpoint}, or a family to train ({', '.join(trainable_families())})"
         )
     if family.wants_time_features:
         overrides = {"num_time_features": data.with_time_features().num_time_features} | overrides
