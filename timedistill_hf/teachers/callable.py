@@ -81,7 +81,9 @@ class CallableTeacher(FrozenTeacher):
         forecast = self.function(values.cpu().numpy() if self.takes == "numpy" else values)
         if not isinstance(forecast, (np.ndarray, torch.Tensor)):
             raise self._error(f"a {type(forecast).__name__}")
-        forecast = torch.as_tensor(forecast, dtype=torch.float32)
+        if isinstance(forecast, np.ndarray):
+            forecast = torch.from_numpy(np.ascontiguousarray(forecast, dtype=np.float32))
+        forecast = forecast.float()
         expected = (len(values), self.prediction_length, values.shape[2])
         if tuple(forecast.shape) != expected:
             raise self._error(f"an array of shape {tuple(forecast.shape)}", expected)

@@ -44,6 +44,8 @@ def write_forecasts(
         InputError: the file exists and `overwrite` is off, or forecaster and data do not fit.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"{str(path)!r}: there is no folder {str(path.parent)!r}; make it")
     if path.exists() and not overwrite:
         raise InputError(f"{str(path)!r} exists: name another file, or pass overwrite (--overwrite)")
     for part in parts:
