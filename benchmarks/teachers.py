@@ -4,9 +4,9 @@
     python benchmarks/teachers.py --data_dir DIR        # runs what is missing in benchmarks/results/teachers/
     python benchmarks/teachers.py --report              # the table of what is there
 
-A run is one call of scripts/distill.py with recipe `paper` on both sides, which is printed: the teacher at its family's
-small default size and schedule, then the paper's student, then the same student without the teacher. Interrupted, it
-goes on. Milliseconds are of one forward pass over 32 windows: run it on a quiet machine. Other flags are handed on
+A run is one call of scripts/distill.py with recipe `paper`, which is printed: the teacher at its family's small
+default size and schedule, then the paper's student, then the same student without the teacher. Interrupted, it goes
+on. Milliseconds are of one forward pass over 32 windows: run it on a quiet machine. Other flags are handed on
 (`--step_limit 2` for a quick look). A trained teacher, such as a TimesFM folder, is given by `--teachers FOLDER`.
 """
 

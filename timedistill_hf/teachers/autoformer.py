@@ -13,7 +13,7 @@ class AutoformerFamily(LaggedFamily):
     model_type = "autoformer"
     model_class = AutoformerForMeanPrediction
     config_class = AutoformerConfig
-    sizes = {}
+    sizes = {"encoder_layers": 1}
     runs_in_half_precision = False  # its Fourier transform does not
 
     def default_lags(self, context_length: int, prediction_length: int) -> list[int]:
@@ -23,8 +23,8 @@ class AutoformerFamily(LaggedFamily):
     def config(
         self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
     ) -> AutoformerConfig:
-        """The decoder is given half of the context, as in the paper."""
-        settings = {"label_length": max(1, context_length // 2)}
+        """The decoder is given as many past steps as it forecasts, but half of the context (the paper's) at most."""
+        settings = {"label_length": max(1, min(context_length // 2, prediction_length))}
         return super().config(context_length, prediction_length, num_input_channels, **(settings | overrides))
 
     def trains_on_future(self, config: AutoformerConfig) -> bool:
