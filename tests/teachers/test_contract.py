@@ -254,10 +254,13 @@ def distilled(data, windows, alpha, beta, folder) -> torch.Tensor:
         return student.eval()(past_values=batch["past_values"]).prediction_outputs
 
 
+def forecasts_without_a_teacher(data, folder) -> torch.Tensor:
+    return distilled(data, store_signal(make("callable"), data.train, folder / "store"), 0.0, 0.0, folder)
+
+
 @pytest.fixture(scope="module")
 def not_distilled(data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plain")
-    return distilled(data, store_signal(make("callable"), data.train, folder / "store"), 0.0, 0.0, folder)
+    return forecasts_without_a_teacher(data, tmp_path_factory.mktemp("plain"))
 
 
 @every_teacher
