@@ -22,7 +22,8 @@ def test_its_table_says_what_the_run_found(tmp_path, monkeypatch):
     folder = tmp_path / "runs/etth1-patchtst"
     (folder / "teacher").mkdir(parents=True)
     models = {
-        "teacher": model(0.36, 196_768, 12.34), "student": model(0.35, 620_546, 1.2), "student_no_kd": model(0.37, 1, 1),
+        "teacher": model(0.36, 196_768, 12.34), "student": model(0.35, 620_546, 1.2),
+        "student_no_kd": model(0.37, 1, 1),
     }  # fmt: skip
     rest = {name: {} for name in ("data", "settings", "hardware", "versions")}
     (folder / "results.json").write_text(json.dumps({"models": models, "teacher": {"name": "patchtst"}} | rest))

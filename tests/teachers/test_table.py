@@ -84,7 +84,7 @@ def written(frame, folder):
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_every_window_gets_its_own_forecast(form, frame, data, tmp_path, monkeypatch):
-    monkeypatch.setattr("timedistill_hf.teachers.reading._BATCH_ROWS", 50)
+    monkeypatch.setattr("timedistill_hf.teachers.reading._BATCH_VALUES", 50 * HORIZON)
     windows = signal_from_table(FORMS[form](frame, data, tmp_path), data)
     assert len(windows) == len(data.train)
     for window in (0, 1, 88, 176, -1):

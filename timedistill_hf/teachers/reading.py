@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Table = str | Path | pd.DataFrame | datasets.Dataset | pa.Table
 
 SERIES_COLUMNS = ("series", "id")
-_BATCH_ROWS = 16_384
+_BATCH_VALUES = 2**19
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ class ForecastTable:
         return "step" in self._columns
 
     def rows(self) -> Iterator[ForecastRows]:
-        """All rows, some thousand at a time."""
+        """All rows, some thousand at a time, whatever the size of the file's row groups."""
         for batch in _batches(self._source, list(self._columns.values()), self._rows_per_batch):
             if batch.num_rows:
                 yield self._parse({name: batch.column(column) for name, column in self._columns.items()})
 
     @property
     def _rows_per_batch(self) -> int:
-        return _BATCH_ROWS if not self.is_tidy else _BATCH_ROWS * 16
+        return _BATCH_VALUES if self.is_tidy else max(1, _BATCH_VALUES // self.prediction_length)
 
     def _check_columns(self, names: list[str]) -> dict[str, str]:
         columns = {name: name for name in ("origin", "forecast") if name in names}
@@ -226,7 +226,7 @@ def _opened(source: "Table", name: str) -> "pq.ParquetFile | pa.Table | datasets
     if not Path(source).is_file():
         raise InputError(f"forecasts {name}: there is no such file; give a .parquet file of forecasts")
     try:
-        return pq.ParquetFile(source)
+        return pq.ParquetFile(source, pre_buffer=False)  # a buffer would keep the whole file
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"forecasts {name} cannot be read as Parquet: {reason}; write them anew") from error
