@@ -3,6 +3,7 @@
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from timedistill_hf.evaluation.evaluate_model import evaluate_model
 from timedistill_hf.objective import TimeDistillObjective
 from timedistill_hf.teachers.callable import CallableTeacher
 from timedistill_hf.teachers.quality import teacher_against_naive
+from timedistill_hf.teachers.reading import ForecastTable
 from timedistill_hf.teachers.table import TableTeacher, signal_from_table
 from timedistill_hf.teachers.writing import write_forecasts
 from timedistill_hf.training import closed_form
@@ -241,3 +243,16 @@ def test_another_table_is_another_teacher(frame, data):
 
 def test_series_of_generated_data_are_named_as_here():
     assert synthetic_series(10, 2).columns == ("load_0", "load_1")
+
+
+def test_a_file_is_not_held_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("timedistill_hf.teachers.reading._BATCH_VALUES", 200 * 96)
+    series = Series(torch.randn(3000, 4), ("a", "b", "c", "d"))
+    rows = pd.DataFrame({"series": np.tile(["a", "b", "c", "d"], 2000), "origin": np.repeat(np.arange(2000), 4)})
+    rows["forecast"] = list(np.random.default_rng(0).normal(size=(8000, 96)))
+    rows.to_parquet(tmp_path / "f.parquet", row_group_size=200)
+    size = (tmp_path / "f.parquet").stat().st_size
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() - before for _ in ForecastTable(tmp_path / "f.parquet", series, 96).rows())
+    assert size > 5e6
+    assert most < size / 2
