@@ -238,14 +238,10 @@ class Teacher(FrozenTeacher):
             past_values = past_values.where(past_observed_mask.bool(), 0.0)
         inputs = time_features if self.num_time_features else {}
         inputs = {name: values.to(self.model.dtype) for name, values in inputs.items()}
+        if self.family.rolls_out:
+            inputs["prediction_length"] = self.prediction_length
         with self._precision(past_values.device):
-            signal = self.family.signal(
-                self.model,
-                past_values.to(self.model.dtype),
-                past_observed_mask,
-                prediction_length=self.prediction_length,
-                **inputs,
-            )
+            signal = self.family.signal(self.model, past_values.to(self.model.dtype), past_observed_mask, **inputs)
         feature = None if signal.feature is None else signal.feature.float()
         return TeacherSignal(signal.prediction_outputs[:, : self.prediction_length].float(), feature)
 
