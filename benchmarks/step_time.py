@@ -30,7 +30,7 @@ from timedistill_hf import (
 from timedistill_hf.data import synthetic_series
 from timedistill_hf.evaluation.report import hardware, versions
 from timedistill_hf.files import write_json
-from timedistill_hf.teachers import FAMILIES, Teacher, get_family
+from timedistill_hf.teachers import Teacher, get_family, trainable_families
 from timedistill_hf.training.teacher_training import build_config
 
 
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=3, help="steps of a side in a round")
-    parser.add_argument("--teachers", nargs="+", default=sorted(FAMILIES), choices=sorted(FAMILIES))
+    parser.add_argument("--teachers", nargs="+", default=trainable_families(), choices=trainable_families())
     parser.add_argument("--output", type=Path, help="JSON file, replaced if there is one")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -16,7 +16,7 @@ import torch
 import transformers
 from transformers import PatchTSTConfig, PatchTSTForPrediction, set_seed
 
-from timedistill_hf import ITransformerConfig, ITransformerForPrediction, TimeDistillConfig, TimeDistillForPrediction
+from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.models.informer import InformerForMeanPrediction
 from timedistill_hf.models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
@@ -111,25 +111,14 @@ def tiny_modern_tcn(**overrides) -> ModernTCNForPrediction:
 def tiny_teacher(name: str) -> Teacher:
     """An untrained teacher of that family, deterministic."""
     set_seed(1)
-    if name == "patchtst":
-        model = tiny_patchtst()
-    elif name == "informer":
-        model = tiny_informer()
-    elif name == "modern_tcn":
-        model = tiny_modern_tcn()
-    else:
-        model = ITransformerForPrediction(
-            ITransformerConfig(
-                context_length=CONTEXT,
-                prediction_length=HORIZON,
-                num_input_channels=CHANNELS,
-                d_model=8,
-                num_attention_heads=2,
-                num_hidden_layers=1,
-                ffn_dim=16,
-            )
-        )
-    return Teacher(model, get_family(name))
+    family = get_family(name)
+    made = {"patchtst": tiny_patchtst, "informer": tiny_informer, "modern_tcn": tiny_modern_tcn}
+    if name in made:
+        return Teacher(made[name](), family)
+    common = {"num_attention_heads": 2, "num_hidden_layers": 1}
+    sizes = {"itransformer": common | {"d_model": 8, "ffn_dim": 16}, "timesfm": {}, "timesfm2_5": {}}
+    config = family.config(CONTEXT, HORIZON, CHANNELS, **sizes.get(name, {"d_model": 8}))
+    return Teacher(family.model_class(config), family, HORIZON)
 
 
 @pytest.fixture

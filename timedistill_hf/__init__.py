@@ -30,6 +30,7 @@ for _config, _model in (
 
 _LAZY = {
     "Forecaster": ".forecaster",
+    "CallableTeacher": ".teachers.callable",
     "ForecastTrainer": ".training.forecast_trainer",
     "ForecastTrainingArguments": ".training.arguments",
     "Teacher": ".teachers",
@@ -39,8 +40,10 @@ _LAZY = {
     "load_series": ".data",
     "load_teacher": ".teachers",
     "make_windows": ".data",
+    "signal_from_table": ".teachers.table",
     "store_signal": ".teachers.store",
     "train_teacher": ".training.teacher_training",
+    "write_forecasts": ".teachers.writing",
 }
 
 __all__ = [

@@ -18,6 +18,7 @@ from .data.mixed import TrainWindows, WithMixedWindows
 from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.controls import SeasonalNaive
+from .evaluation.evaluate_model import evaluate_model
 from .evaluation.report import results_of
 from .files import remove_leftovers, write_json
 from .hub.publishing import prepare_run, publish_run
@@ -25,10 +26,10 @@ from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from .run_student import MakeTrainer, RunStudent
 from .run_teachers import RunTeachers
 from .student import TimeDistillConfig, TimeDistillForPrediction
-from .teachers import Teacher
 from .teachers.several import SeveralTeachers
 from .teachers.signal import ForecastOnly, FrozenTeacher
 from .teachers.store import free_bytes, has_room, store_signal, stored_bytes
+from .teachers.table import TableTeacher
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.closed_form import ClosedForm, has_closed_form
 from .training.derived import derive
@@ -49,6 +50,9 @@ LINEAR_CONTROL = {
     "early_stopping_patience": 5,
     "per_device_train_batch_size": 32,
 }
+
+
+# on the card of a student whose teacher is a table without the test windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +101,12 @@ class Distillation:
         self.folder.check(record, overwrite=self.settings.overwrite)
         config = self._student.config(data)
         loaded = self._teachers.load(data)
+        tables = [teacher for teacher in loaded.values() if isinstance(teacher, TableTeacher)]
+        if tables:
+            record["teacher_fingerprint"] = tables[0].fingerprint()
+            self.folder.check(record, overwrite=self.settings.overwrite)
         is_known = self.settings.teacher_signal == "stored" or len(loaded) == len(self.settings.teacher)
-        if is_known or self.settings.mixed_windows:
+        if (is_known or self.settings.mixed_windows) and not tables:
             untrained = self._signal_of(self._teachers.untrained(data, loaded), config)
             windows = self._training_windows(data, untrained, config)
             if is_known:
@@ -112,13 +120,15 @@ class Distillation:
             results = self._run(data, config, record, loaded)
             return self._publish(results) if self.args.push_to_hub else results
 
-    def _run(self, data: ForecastData, config: TimeDistillConfig, record: dict, loaded: dict[str, Teacher]) -> dict:
+    def _run(
+        self, data: ForecastData, config: TimeDistillConfig, record: dict, loaded: dict[str, FrozenTeacher]
+    ) -> dict:
         teachers = self._teachers.train(data, loaded)
         teacher = self._teachers.mix(data, teachers).to(self.args.device)
         signal = self._signal_of(teacher, config)
         windows = self._training_windows(data, signal, config)
         (is_stored,) = broadcast_object_list([self._may_be_stored(signal, windows)])
-        models: dict[str, torch.nn.Module] = {"teacher": teacher}
+        models: dict[str, torch.nn.Module] = {"teacher": teacher} if _is_scored(teacher) else {}
         if len(teachers) > 1:
             models |= {f"teacher_{name}": member for name, member in teachers.items()}
         solve = ClosedForm(data)
@@ -128,14 +138,26 @@ class Distillation:
             models["linear"] = self._linear_control(data, solve)
         if "seasonal_naive" in self.settings.controls:
             models["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
+        shown = teacher.prepare(data)
         if not self.args.should_save:
             return {}
         about = {"name": teacher.name, "source": self.settings.teacher, "signal": "stored" if is_stored else "live"}
         about |= {"mix": teacher.describe()} if isinstance(teacher, SeveralTeachers) else {}
         about |= {"hub_ids": teacher.hub_ids} if teacher.hub_ids else {}
+        about |= self._about_table(teacher, shown) if isinstance(teacher, TableTeacher) else {}
         results = results_of(data, models, self.args.eval_batch_size) | students.members
         results |= {"teacher": about, "settings": record}
-        return self._finish(data.for_teacher(teacher.num_time_features), models, results)
+        return self._finish(shown, models, results)
+
+    def _about_table(self, teacher: TableTeacher, data: ForecastData) -> dict:
+        """Which windows it has forecasts for, and its validation error where it has them all."""
+        about: dict = {"windows": {part: int(each.known.sum()) for part, each in teacher.coverage.items()}}
+        if teacher.coverage["validation"].is_complete:
+            score = evaluate_model(
+                teacher, data, data.validation, batch_size=self.args.eval_batch_size, label="teacher"
+            )
+            about["validation_mse"] = score["mse"]
+        return about
 
     def _check_flags(self) -> None:
         self.args.check_metric()
@@ -144,7 +166,9 @@ class Distillation:
 
     def _signal_of(self, teacher: FrozenTeacher, config: TimeDistillConfig) -> FrozenTeacher:
         """The teacher as the students listen to it."""
-        return teacher if self._student.wants_feature(config) else ForecastOnly(teacher)
+        if isinstance(teacher, TableTeacher) or self._student.wants_feature(config):
+            return teacher
+        return ForecastOnly(teacher)
 
     def _training_windows(self, data: ForecastData, teacher: FrozenTeacher, config: TimeDistillConfig) -> TrainWindows:
         """What the teacher is to label: the train windows and, where students listen to its forecasts, mixed ones."""
@@ -163,7 +187,9 @@ class Distillation:
     ) -> MakeTrainer:
         def make(model: PreTrainedModel, args: TimeDistillTrainingArguments) -> TimeDistillTrainer:
             windows = labelled
-            if is_stored:
+            if isinstance(teacher, TableTeacher):
+                windows = teacher.windows(data)
+            elif is_stored:
                 windows = store_signal(teacher, windows, self._signal_directory, batch_size=args.eval_batch_size)
             if self.settings.mixed_windows and not args.alpha:
                 windows = Subset(windows, range(len(data.train)))  # the real ones; the mixed ones follow them
@@ -174,6 +200,8 @@ class Distillation:
 
     def _may_be_stored(self, teacher: FrozenTeacher, windows: TrainWindows) -> bool:
         """Whether the teacher's signal is to be stored: asked for, within the size allowed, and there is room."""
+        if isinstance(teacher, TableTeacher):
+            return True
         if self.settings.teacher_signal == "live":
             return False
         size, limit = stored_bytes(teacher, windows) / 1e9, self.settings.signal_limit_gb
@@ -211,11 +239,10 @@ class Distillation:
 
         folder = self.folder.path
         remove_leftovers(folder)
-        forecasters = {name: models[name] for name in ("student", "teacher")}
+        forecasters = {name: models[name] for name in ("student", "teacher") if name in models}
         plots = plot_run(folder, folder, data, forecasters, results, self.args.device)
         save_card(student_card(results, folder.resolve().name, plots=plots), folder)
-        if not self.settings.signal_dir:
-            shutil.rmtree(self._signal_directory, ignore_errors=True)
+        shutil.rmtree(folder / SIGNAL_FOLDER, ignore_errors=True)
         write_json(self.folder.path / RESULTS, results)
         self._student.clear()
         return results
@@ -236,3 +263,8 @@ class Distillation:
         for name in ("overwrite", "config"):
             record.pop(name)
         return record
+
+
+def _is_scored(teacher: FrozenTeacher) -> bool:
+    """Whether the teacher can say something of all test windows."""
+    return not isinstance(teacher, TableTeacher) or teacher.coverage["test"].is_complete

@@ -35,7 +35,15 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
     config = read_config(name_or_path, _problem(name_or_path), revision, **options)
     if isinstance(config, TimeDistillConfig):
         return load_weights(TimeDistillForPrediction, name_or_path, revision, **kwargs).eval(), "student"
-    return load_teacher(name_or_path, revision=revision, **kwargs), "teacher"
+    teacher = load_teacher(name_or_path, revision=revision, **kwargs)
+    if teacher.family.rolls_out:
+        try:
+            teacher = teacher.cut(load_processor(name_or_path, revision=revision).prediction_length)
+        except InputError:
+            logger.info(
+                "%r has no processor that says for how many steps: %d", name_or_path, teacher.prediction_length
+            )
+    return teacher, "teacher"
 
 
 def commit_of_model(name_or_path: str, revision: str | None = None, **options) -> str | None:

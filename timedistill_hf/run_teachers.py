@@ -8,10 +8,12 @@ from .cli.settings import DistillSettings
 from .data.windows import ForecastData
 from .errors import InputError
 from .loading import load_teacher_for
+from .run_folder import SIGNAL_FOLDER
 from .teachers import FAMILIES, Teacher, get_family
 from .teachers.gate import validation_gated
 from .teachers.several import SeveralTeachers
 from .teachers.signal import FrozenTeacher
+from .teachers.table import TableTeacher, is_table
 from .teachers.weighting import validation_weighted
 from .training.arguments import ForecastTrainingArguments
 from .training.derived import derive, limit_steps
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunTeachers:
-    """What `--teacher` names: families to train here, folders or Hub ids of trained teachers.
+    """What `--teacher` names: families to train here, folders or Hub ids of trained teachers, or a table of forecasts.
 
     Args:
         settings: which ones, and how they are mixed.
@@ -35,7 +37,7 @@ class RunTeachers:
     args: ForecastTrainingArguments
     folder: Path
 
-    def load(self, data: ForecastData) -> dict[str, Teacher]:
+    def load(self, data: ForecastData) -> dict[str, FrozenTeacher]:
         """Those that are trained already, by what names them.
 
         Raises:
@@ -53,13 +55,31 @@ class RunTeachers:
             )
         for name in families:
             build_config(get_family(name), data, self.settings.teacher_fields())
+        tables = [name for name in self.settings.teacher if is_table(name)]
+        if tables:
+            self._check_table(tables[0])
+            return {tables[0]: TableTeacher(tables[0], data, directory=self.folder / SIGNAL_FOLDER)}
         return {name: load_teacher_for(name, data) for name in self.settings.teacher if name not in FAMILIES}
 
-    def untrained(self, data: ForecastData, loaded: dict[str, Teacher]) -> FrozenTeacher:
+    def _check_table(self, name: str) -> None:
+        """Raise where settings ask for more than a table of forecasts can do."""
+        if len(self.settings.teacher) > 1:
+            raise InputError(
+                f"--teacher {' '.join(self.settings.teacher)}: a table of forecasts is a teacher on its own; write "
+                "the mean of several into one table"
+            )
+        if self.settings.teacher_signal == "live" or self.settings.mixed_windows:
+            flag = "--mixed_windows" if self.settings.mixed_windows else "--teacher_signal live"
+            raise InputError(
+                f"{flag} with --teacher {name}: a table of forecasts knows only the windows that it was written for; "
+                "leave out that flag"
+            )
+
+    def untrained(self, data: ForecastData, loaded: dict[str, FrozenTeacher]) -> FrozenTeacher:
         """All of them, those to be trained as they are built: of the size that the stored signal will have."""
         return SeveralTeachers([loaded[name] if name in loaded else self._build(name, data) for name in self._names])
 
-    def train(self, data: ForecastData, loaded: dict[str, Teacher]) -> dict[str, Teacher]:
+    def train(self, data: ForecastData, loaded: dict[str, FrozenTeacher]) -> dict[str, FrozenTeacher]:
         """All of them, trained as far as that is still to be done, by a name each that results use."""
         teachers = [loaded[name] if name in loaded else self._train(name, data) for name in self._names]
         names = [teacher.name for teacher in teachers]
@@ -68,7 +88,7 @@ class RunTeachers:
             for index, (name, teacher) in enumerate(zip(names, teachers, strict=True))
         }
 
-    def mix(self, data: ForecastData, teachers: dict[str, Teacher]) -> FrozenTeacher:
+    def mix(self, data: ForecastData, teachers: dict[str, FrozenTeacher]) -> FrozenTeacher:
         """The one teacher that they make together."""
         if len(teachers) == 1:
             return next(iter(teachers.values()))

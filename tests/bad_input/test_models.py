@@ -134,7 +134,6 @@ def test_a_processor(spoil, value, remedy, refused, work):
 
 
 ELSEWHERE = [
-    ("a student as teacher", "distill.py", ["--teacher", "student"], "of type 'timedistill'", "expected one of"),
     ("a file as teacher", "distill.py", ["--teacher", "mine.csv"], "'mine.csv'", "give the folder or Hub id"),
     ("a file as model", "evaluate.py", ["--model", "mine.csv"], "'mine.csv'", "give the folder or Hub id"),
     ("no such folder", "evaluate.py", ["--model", "./a/b"], "'./a/b'", "Hub id of a trained model"),

@@ -17,7 +17,7 @@ from timedistill_hf.errors import InputError
 from timedistill_hf.evaluation.saved_model import evaluate_saved_model
 from timedistill_hf.models.informer.modeling_informer import is_direct
 from timedistill_hf.teachers import Teacher, get_family, load_teacher
-from timedistill_hf.teachers.informer import default_lags
+from timedistill_hf.teachers.lagged import default_lags
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 from timedistill_hf.training.forecast_trainer import ForecastTrainer
 from timedistill_hf.training.teacher_training import train_and_score_teacher, train_teacher

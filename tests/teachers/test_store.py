@@ -14,7 +14,7 @@ from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer, tiny_teach
 from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer, TimeDistillTrainingArguments
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.errors import InputError
-from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher, store
+from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher, store, trainable_families
 from timedistill_hf.teachers.store import _plan, split_signal, store_signal, stored_bytes
 from timedistill_hf.training.teacher_training import train_teacher
 
@@ -118,7 +118,7 @@ def test_filling_that_is_cut_off_goes_on_and_is_not_believed(data, teacher, tmp_
         assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", trainable_families())
 def test_a_teacher_that_was_trained_is_the_same_when_it_is_loaded(data, name, tmp_path, small_shards):
     """A run that is killed while it fills the store finds its shards again, and so does the next run."""
 

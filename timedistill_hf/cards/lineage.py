@@ -53,7 +53,11 @@ def hub_ids(results: dict) -> list[str]:
 
 
 def _name_and_error(results: dict) -> str:
-    return f"**{teacher_name(results)}** (test MSE {results['models']['teacher']['mse']:.4f} on standardised values)"
+    score = results["models"].get("teacher")
+    said = "its forecasts do not cover the test windows"
+    if score is not None:
+        said = f"test MSE {score['mse']:.4f} on standardised values"
+    return f"**{teacher_name(results)}** ({said})"
 
 
 def _one_form(results: dict) -> str:

@@ -172,8 +172,9 @@ class DistillSettings:
     teacher: list[str] = field(
         default_factory=lambda: ["itransformer"],
         metadata={
-            "help": "A family to train here (itransformer, patchtst, modern_tcn, informer), or a trained one: "
-            "a folder or a Hub id. Several are taken together."
+            "help": "A family to train here (itransformer, patchtst, patchtsmixer, modern_tcn, informer, autoformer, "
+            "time_series_transformer), a trained one (a folder or a Hub id), or its forecasts (a .parquet file). "
+            "Several are taken together."
         },
     )
     teacher_mix: str = field(
@@ -291,7 +292,11 @@ class TeacherSettings:
     """A teacher to train."""
 
     teacher: str = field(
-        default="itransformer", metadata={"help": "Family: itransformer, patchtst, modern_tcn or informer."}
+        default="itransformer",
+        metadata={
+            "help": "Family: itransformer, patchtst, patchtsmixer, modern_tcn, informer, autoformer or "
+            "time_series_transformer."
+        },
     )
     teacher_config: str | None = field(
         default=None, metadata={"help": "Fields of its configuration to change, as JSON: '{\"d_model\": 32}'."}
@@ -361,6 +366,30 @@ class ForecastSettings:
         check_output(self.output, self.overwrite)
         if Path(self.output).exists() and Path(self.output).samefile(self.input):
             raise InputError(f"--output {self.output!r} is the input: give the forecast a file of its own")
+
+
+@dataclass
+class WriteForecastsSettings:
+    """A trained teacher whose forecasts are to be written down."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a trained teacher."})
+    output: str = field(default=None, metadata={"help": "The .parquet file to write: a teacher for distill.py."})
+    parts: list[str] = field(
+        default_factory=lambda: ["train", "validation", "test"],
+        metadata={"help": "Which windows: train, validation, test."},
+    )
+    batch_size: int = field(default=64, metadata={"help": "Windows per forward pass."})
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
+
+    def __post_init__(self):
+        if self.model is None:
+            raise InputError("--model is missing: give the folder or Hub id of a trained teacher")
+        if self.output is None or Path(self.output).suffix.lower() != ".parquet":
+            raise InputError(f"--output {self.output!r}: expected a name that ends in .parquet")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
+        check_output(self.output, self.overwrite)
 
 
 def check_output(path: str, overwrite: bool) -> None:

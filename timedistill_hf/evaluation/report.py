@@ -52,7 +52,7 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
     """
     scores = {}
     for name, model in models.items():
-        windows = data.for_teacher(model.num_time_features) if isinstance(model, FrozenTeacher) else data
+        windows = model.prepare(data) if isinstance(model, FrozenTeacher) else data
         scores[name] = score_model(model, windows, batch_size=batch_size, label=name)
     return {
         "models": scores,

@@ -3,6 +3,7 @@
 import dataclasses
 
 import torch
+from transformers import PreTrainedModel
 
 from ..cli.settings import DataSettings, EvaluateSettings
 from ..files import write_json
@@ -31,16 +32,14 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     processor = find_processor(settings.model, revision=revision)
     if processor is not None:
         check_fits(model, processor)
-    look_back = model.family.look_back(model.config) if isinstance(model, Teacher) else model.config.context_length
-    data = data_settings.load(
-        context_length=look_back if processor is None else processor.context_length,
-        prediction_length=model.config.prediction_length,
-        processor=processor,
-    )
+    look_back, horizon = _lengths(model, processor)
+    data = data_settings.load(context_length=look_back, prediction_length=horizon, processor=processor)
+    horizon = data.processor.prediction_length
     if isinstance(model, Teacher):
-        data = data.for_teacher(model.num_time_features)
+        model = model.cut(horizon)
+        data = model.prepare(data)
         model.check_time_features(data.num_time_features)
-    models = {role: model, "seasonal_naive": SeasonalNaive(data.series.season, model.config.prediction_length)}
+    models = {role: model, "seasonal_naive": SeasonalNaive(data.series.season, horizon)}
     results = {
         "role": role,
         "model": settings.model,
@@ -61,3 +60,14 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     if settings.output is not None:
         write_json(settings.output, results)
     return results
+
+
+def _lengths(
+    model: PreTrainedModel | Teacher, processor: TimeDistillProcessor | None
+) -> tuple[int | None, int | None]:
+    """Look-back and horizon to score the model on; `None` where the settings say."""
+    if processor is not None:
+        return processor.context_length, processor.prediction_length
+    if not isinstance(model, Teacher):
+        return model.config.context_length, model.config.prediction_length
+    return model.family.look_back(model.config), None if model.family.rolls_out else model.prediction_length

@@ -69,6 +69,7 @@ class TimeDistillObjective:
         feature: torch.Tensor | None = None,
         teacher_feature: torch.Tensor | None = None,
         observed: torch.Tensor | None = None,
+        known: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Compute the terms of one batch.
 
@@ -79,6 +80,7 @@ class TimeDistillObjective:
             feature: the student's feature `[B, C, D]`.
             teacher_feature: the teacher's feature after the regressor `[B, C, D]`.
             observed: `[B, S, C]`, 1 where the truth was observed.
+            known: `[B]`, true where the teacher has said something; in its terms all other windows count as 0.
 
         Returns:
             The unweighted terms by name (`supervised`, `prediction_scale`, `prediction_period`, `feature_scale`,
@@ -90,19 +92,32 @@ class TimeDistillObjective:
         terms = {"supervised": supervised}
         total = terms["supervised"]
         if self.alpha and teacher_prediction is not None:
-            pair = self._pair("prediction", prediction, teacher_prediction, dim=1, kind=self.teacher_loss)
+            pair = self._pair("prediction", prediction, teacher_prediction, dim=1, known=known, kind=self.teacher_loss)
             terms |= pair
             total = total + self.alpha * sum(pair.values())
         if self.beta and feature is not None and teacher_feature is not None:
-            pair = self._pair("feature", feature, teacher_feature, dim=2)
+            pair = self._pair("feature", feature, teacher_feature, dim=2, known=known)
             terms |= pair
             total = total + self.beta * sum(pair.values())
         return terms | {"loss": total}
 
     def _pair(
-        self, name: str, student: torch.Tensor, teacher: torch.Tensor, dim: int, kind: str = "mse"
+        self,
+        name: str,
+        student: torch.Tensor,
+        teacher: torch.Tensor,
+        dim: int,
+        known: torch.Tensor | None,
+        kind: str = "mse",
     ) -> dict[str, torch.Tensor]:
+        share = 1.0
+        if known is not None:
+            share = known.float().mean()
+            student, teacher = student[known.bool()], teacher[known.bool()]
+        if len(student) == 0:
+            nothing = student.sum() + teacher.sum()  # 0, with a gradient, so that all processes have the same terms
+            return {f"{name}_scale": nothing, f"{name}_period": nothing}
         return {
-            f"{name}_scale": multi_scale_loss(student, teacher, self.num_scales, dim, kind),
-            f"{name}_period": multi_period_loss(student, teacher, self.temperature, self.kl_reduction, dim),
+            f"{name}_scale": share * multi_scale_loss(student, teacher, self.num_scales, dim, kind),
+            f"{name}_period": share * multi_period_loss(student, teacher, self.temperature, self.kl_reduction, dim),
         }

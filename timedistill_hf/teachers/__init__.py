@@ -24,6 +24,11 @@ FAMILIES = {
     "itransformer": "itransformer",
     "modern_tcn": "modern_tcn",
     "informer": "informer",
+    "patchtsmixer": "patchtsmixer",
+    "autoformer": "autoformer",
+    "time_series_transformer": "time_series_transformer",
+    "timesfm": "timesfm",
+    "timesfm2_5": "timesfm2_5",
 }
 
 
@@ -37,27 +42,38 @@ def get_family(model_type: str) -> TeacherFamily:
     return import_module(f".{FAMILIES[model_type]}", __name__).FAMILY
 
 
-def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) -> Teacher:
+def trainable_families() -> list[str]:
+    """The families that are trained here; the others are used as they were trained elsewhere."""
+    return sorted(name for name in FAMILIES if not get_family(name).checkpoint)
+
+
+def load_teacher(
+    name_or_path: str, *, revision: str | None = None, trust_remote_code: bool = False, **kwargs
+) -> Teacher:
     """Load a trained teacher from a folder or the Hub (safetensors only) and freeze it.
+
+    A model of a family that is not known here is read as [`GenericFamily`] says.
 
     Args:
         name_or_path: a folder or a Hub id.
         revision: branch, tag or commit of a Hub model.
+        trust_remote_code: run the Python files that come with the model.
         kwargs: for the model's `from_pretrained`, such as `token`.
 
     Raises:
-        InputError: there is no such folder or Hub model, or it may not be read; its family is not known here, or its
-            weights are broken.
+        InputError: there is no such folder or Hub model, or it may not be read; it is no forecaster that can be read,
+            or its weights are broken.
     """
     name_or_path = str(name_or_path)
     options = hub_options(kwargs)
     revision = commit_of_teacher(name_or_path, revision, **options)
-    config = read_config(name_or_path, _problem(name_or_path), revision, **options)
-    if config.model_type not in FAMILIES:
-        raise InputError(
-            f"teacher {name_or_path!r} is a model of type {config.model_type!r}: expected one of {', '.join(FAMILIES)}"
-        )
-    family = get_family(config.model_type)
+    config = read_config(name_or_path, _problem(name_or_path), revision, trust_remote_code, **options)
+    if config.model_type in FAMILIES:
+        family = get_family(config.model_type)
+    else:
+        from .generic import generic_family
+
+        family = generic_family(config, name_or_path, FAMILIES, revision, trust_remote_code)
     teacher = Teacher(load_weights(family.model_class, name_or_path, revision, **kwargs), family)
     remark = family.remark(teacher.config)
     if remark:
@@ -143,13 +159,17 @@ def load_weights(model_class: type, name_or_path: str, revision: str | None = No
     return model
 
 
-def read_config(name_or_path: str, problem: str, revision: str | None = None, **options) -> PreTrainedConfig:
+def read_config(
+    name_or_path: str, problem: str, revision: str | None = None, trust_remote_code: bool = False, **options
+) -> PreTrainedConfig:
     """The configuration of a folder or Hub model at that commit; an [`InputError`] where it is not valid."""
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=False, **options)
+        return AutoConfig.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=trust_remote_code, **options
+        )
     except (OSError, ValueError, StrictDataclassError) as error:
         raise InputError(f"{problem}: {_reason(error)}; {_REMEDY}") from error
 
@@ -198,4 +218,5 @@ __all__ = [
     "get_family",
     "load_teacher",
     "teacher_family_name",
+    "trainable_families",
 ]

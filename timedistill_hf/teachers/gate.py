@@ -175,7 +175,7 @@ def validation_gated(
     (is_used,) = broadcast_object_list([mse < fallback_mse])
     report = GateReport(is_used, mse, fallback_mse, tuple(shares.mean(dim=(0, 1)).tolist()))
     _log(teachers, report, len(shares))
-    gate = gate.to(next(teachers[0].parameters()).device) if is_used else None
+    gate = gate.to(teachers[0].device) if is_used else None
     return GatedTeachers(teachers, weights.tolist(), gate, report)
 
 

@@ -67,5 +67,8 @@ class PatchTSTFamily(TeacherFamily):
     def channels(self, config: PatchTSTConfig) -> int | None:
         return config.num_input_channels
 
+    def is_channel_independent(self, config: PatchTSTConfig) -> bool:
+        return not config.channel_attention
+
 
 FAMILY = PatchTSTFamily()

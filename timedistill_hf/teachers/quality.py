@@ -11,6 +11,7 @@ from ..evaluation.controls import SeasonalNaive
 from ..evaluation.errors_per_window import mean_errors, window_errors
 from .signal import FrozenTeacher
 from .store import split_signal
+from .table import ForecastWindows
 
 
 logger = logging.getLogger(__name__)
@@ -22,8 +23,10 @@ def teacher_against_naive(
     """MSE of the teacher and of the seasonal naive forecast on at most `limit` windows, evenly spread.
 
     Args:
-        teacher: a live one; `None` where the windows hold its stored signal.
+        teacher: a live one; `None` where the windows hold its stored signal. Windows without one are left out.
     """
+    if isinstance(windows, ForecastWindows) and not windows.coverage.is_complete:
+        windows = Subset(windows, np.flatnonzero(windows.coverage.known).tolist())
     positions = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).round().astype(int)).tolist()
     parameter = None if teacher is None else next(teacher.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device

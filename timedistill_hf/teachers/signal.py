@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -13,6 +14,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from ..errors import InputError
 from ..hub_names import hub_origin
 
+
+if TYPE_CHECKING:
+    from ..data.windows import ForecastData
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +41,12 @@ class TeacherSignal(NamedTuple):
     Args:
         prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
         feature: `[B, C, d]`, one vector a channel, or `None` where the teacher has none to offer.
+        known: `[B]`, true where the teacher has said something on the window, or `None` where it has on all.
     """
 
     prediction_outputs: torch.Tensor
     feature: torch.Tensor | None = None
+    known: torch.Tensor | None = None
 
 
 class TeacherFamily(ABC):
@@ -51,12 +57,18 @@ class TeacherFamily(ABC):
         model_class: the class with `from_pretrained`.
         training_defaults: `ForecastTrainingArguments` fields that train it well.
         wants_time_features: whether one built here is to be given calendar features, where the data have timestamps.
+        checkpoint: a trained model of a family that is used as it is and not trained here; empty for all others.
+        rolls_out: whether it forecasts any number of steps, feeding its own forecasts back.
+        runs_in_half_precision: whether it computes in bfloat16; one that does not is kept in float32.
     """
 
     model_type: str
     model_class: type[PreTrainedModel]
     training_defaults: dict
     wants_time_features: bool = False
+    checkpoint: str = ""
+    rolls_out: bool = False
+    runs_in_half_precision: bool = True
 
     @abstractmethod
     def config(
@@ -68,11 +80,19 @@ class TeacherFamily(ABC):
     def signal(
         self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None, **inputs
     ) -> TeacherSignal:
-        """What the model says of a batch; `inputs` hold the calendar features for a family that takes them."""
+        """What the model says of a batch.
+
+        `inputs` hold `prediction_length`, the steps that are wanted, for a family that rolls out, and the calendar
+        features for one that takes them.
+        """
 
     def channels(self, config: PreTrainedConfig) -> int | None:
         """The number of channels that a model of this configuration is bound to, or `None` for any."""
         return None
+
+    def is_channel_independent(self, config: PreTrainedConfig) -> bool:
+        """Whether what it says of a channel depends on that channel alone."""
+        return False
 
     def time_features(self, config: PreTrainedConfig) -> int:
         """How many calendar features a model of this configuration needs."""
@@ -82,9 +102,13 @@ class TeacherFamily(ABC):
         """Whether the model reads `future_values` while it is trained (teacher forcing)."""
         return False
 
-    def look_back(self, config: PreTrainedConfig) -> int:
-        """Steps of history that one forecast reads."""
+    def look_back(self, config: PreTrainedConfig) -> int | None:
+        """Steps of history that one forecast reads; `None` where any number will do."""
         return config.context_length
+
+    def horizon(self, config: PreTrainedConfig) -> int:
+        """Steps that the model forecasts in one go."""
+        return config.prediction_length
 
     def remark(self, config: PreTrainedConfig) -> str:
         """What the log is to say of how such a model forecasts; empty where there is nothing to say."""
@@ -126,6 +150,15 @@ class FrozenTeacher(nn.Module, ABC):
         """Stays in evaluation mode: batch statistics and dropout belong to the teacher's own training."""
         return super().train(False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; the CPU where it has none."""
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
+    def prepare(self, data: "ForecastData") -> "ForecastData":
+        """The data with all that it needs in their windows."""
+        return data.for_teacher(self.num_time_features)
+
     @abstractmethod
     def forward(
         self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
@@ -133,7 +166,7 @@ class FrozenTeacher(nn.Module, ABC):
         """The signal for `past_values` `[B, L, C]`, without gradients.
 
         Args:
-            past_observed_mask: `[B, L, C]`, 1 where observed.
+            past_observed_mask: `[B, L, C]`, 1 where observed; what `past_values` hold elsewhere does not count.
             time_features: `past_time_features` `[B, L, F]` and `future_time_features` `[B, S, F]`; not handed to a
                 model that needs none.
         """
@@ -155,21 +188,23 @@ class Teacher(FrozenTeacher):
     """One trained model as a teacher: frozen, in evaluation mode, a [`TeacherSignal`] for every batch.
 
     Args:
-        model: forecasts its configuration's `prediction_length` steps.
+        model: any precision; the signal is float32.
         family: how the model is read.
-        prediction_length: the first so many of these steps are the signal; all of them where `None`. The feature is
-            the model's own in either case.
+        prediction_length: the first so many of the steps that it forecasts are the signal; all of them where `None`. A
+            family that rolls out takes any number. The feature is the model's own in either case.
     """
 
     def __init__(self, model: PreTrainedModel, family: TeacherFamily, prediction_length: int | None = None):
         super().__init__()
-        longest = model.config.prediction_length
+        longest = family.horizon(model.config)
         self.prediction_length = longest if prediction_length is None else prediction_length
-        if not 1 <= self.prediction_length <= longest:
+        if self.prediction_length < 1 or (self.prediction_length > longest and not family.rolls_out):
             raise InputError(
                 f"prediction_length={prediction_length}: the teacher ({family.model_type}) forecasts {longest} steps, "
                 f"expected 1 to {longest}"
             )
+        if not family.runs_in_half_precision:
+            model = model.float()
         self.model = model.requires_grad_(False)
         self.family = family
         self.eval()
@@ -194,26 +229,38 @@ class Teacher(FrozenTeacher):
     def cut(self, prediction_length: int) -> "Teacher":
         """The same model as a teacher of no more than its first `prediction_length` steps.
 
-        One that forecasts fewer gives all it has, which `check_fits` then refuses.
+        One that forecasts fewer gives all it has, which `check_fits` then refuses; one that rolls out gives as many as
+        are asked for.
         """
-        prediction_length = min(prediction_length, self.config.prediction_length)
+        longest = self.family.horizon(self.config)
+        if not self.family.rolls_out:
+            prediction_length = min(prediction_length, longest)
         if prediction_length == self.prediction_length:
             return self
-        logger.info(
-            "Teacher %s forecasts %d steps: it is cut to the first %d",
-            self.name,
-            self.config.prediction_length,
-            prediction_length,
-        )
+        how = "cut to the first" if prediction_length < longest else "rolled out to"
+        logger.info("Teacher %s forecasts %d steps: it is %s %d", self.name, longest, how, prediction_length)
         return Teacher(self.model, self.family, prediction_length)
 
     @torch.no_grad()
     def forward(
         self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
     ) -> TeacherSignal:
+        if past_observed_mask is not None:
+            past_values = past_values.where(past_observed_mask.bool(), 0.0)
         inputs = time_features if self.num_time_features else {}
-        signal = self.family.signal(self.model, past_values, past_observed_mask, **inputs)
-        return signal._replace(prediction_outputs=signal.prediction_outputs[:, : self.prediction_length])
+        inputs = {name: values.to(self.model.dtype) for name, values in inputs.items()}
+        if self.family.rolls_out:
+            inputs["prediction_length"] = self.prediction_length
+        with self._precision(past_values.device):
+            signal = self.family.signal(self.model, past_values.to(self.model.dtype), past_observed_mask, **inputs)
+        feature = None if signal.feature is None else signal.feature.float()
+        return TeacherSignal(signal.prediction_outputs[:, : self.prediction_length].float(), feature)
+
+    def _precision(self, device: torch.device):
+        """Keeps the training's autocast away from a model that cannot compute in half precision."""
+        if self.family.runs_in_half_precision:
+            return nullcontext()
+        return torch.autocast(device.type, enabled=False)
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
         self.family.check_lengths(self.config, context_length, prediction_length)

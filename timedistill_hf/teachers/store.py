@@ -85,7 +85,7 @@ class StoreLayout:
 def signal_shapes(teacher: FrozenTeacher, windows: TrainWindows) -> dict[str, list[int]]:
     """The shapes of the teacher's signal for a window; one is run to see them."""
     inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[0].items()})
-    device = next(teacher.parameters()).device
+    device = teacher.device
     signal = teacher(**{name: value.to(device) for name, value in inputs.items()})
     return {name: list(tensor.shape[1:]) for name, tensor in signal._asdict().items() if tensor is not None}
 
@@ -289,7 +289,7 @@ def _fill_shard(
 
 
 def _signals(teacher: FrozenTeacher, windows: TrainWindows, rows: range, batch_size: int) -> Iterator[TeacherSignal]:
-    device = next(teacher.parameters()).device
+    device = teacher.device
     for batch in DataLoader(Subset(windows, rows), batch_size=batch_size):
         inputs, _ = split_targets(batch)
         yield teacher(**{name: value.to(device) for name, value in inputs.items()})

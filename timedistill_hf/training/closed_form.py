@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from ..data.windows import ForecastData, split_targets
 from ..student import TimeDistillConfig
 from ..teachers.store import split_signal
+from ..teachers.table import ForecastWindows
 from .forecast_trainer import ForecastTrainer
 from .moments import WindowMoments
 from .trainer import TimeDistillTrainer
@@ -109,12 +110,19 @@ class ClosedForm:
         return WindowMoments.of(self.data.validation)
 
     @torch.no_grad()
-    def __call__(self, trainer: ForecastTrainer) -> None:
+    def __call__(self, trainer: ForecastTrainer) -> bool:
         """In place of `trainer.train()`: the best map, with the noise that validation prefers.
 
         Args:
             trainer: of a student that has a closed form. Of its training windows those count that really happened.
+
+        Returns:
+            Whether it was found: there is none where the teacher's signal is missing on some windows.
         """
+        windows = trainer.train_dataset
+        if isinstance(windows, ForecastWindows) and not windows.coverage.is_complete:
+            logger.info("the teacher has not spoken on all windows: there is no closed form")
+            return False
         config, projection = trainer.model.config, trainer.model.backbone.projection
         centring = _centring(config)
         length = config.context_length
@@ -137,6 +145,7 @@ class ClosedForm:
             for noise, error in zip(INPUT_NOISES, errors.tolist(), strict=True)
         ]
         logger.info("solved in closed form: input_noise=%g, validation MSE %.4f", config.input_noise, errors[best])
+        return True
 
     def _taught_by(self, trainer: TimeDistillTrainer) -> TeacherMoments:
         if self._taught is None:

@@ -33,7 +33,7 @@ def run_stage(
     build: Callable[[], PreTrainedModel],
     make_trainer: Callable[[PreTrainedModel], ForecastTrainer],
     seed: int,
-    solve: Callable[[ForecastTrainer], None] | None = None,
+    solve: Callable[[ForecastTrainer], bool] | None = None,
 ) -> PreTrainedModel:
     """Give the trained model of `folder`, training it only as far as that is still to be done.
 
@@ -42,7 +42,7 @@ def run_stage(
         folder: holds the checkpoints while training, and the finished model after it.
         build: makes the untrained model, after the seed is set, so that a stage does not depend on those before it.
         make_trainer: the trainer for that model.
-        solve: what finds the model's weights in place of the trainer's steps.
+        solve: what finds the model's weights in place of the trainer's steps, and says whether it could.
     """
     folder = Path(folder)
     if PartialState().is_main_process:
@@ -57,9 +57,7 @@ def run_stage(
         trainer = make_trainer(model)
     except (ImportError, RuntimeError) as error:  # a tracker in report_to that is not installed, say
         raise InputError(f"{name}: {error}") from error
-    if solve is not None:
-        solve(trainer)
-    else:
+    if solve is None or not solve(trainer):
         _train(name, folder, trainer)
     stage = folder / ".stage-finished"
     trainer.save_model(str(stage))  # on all processes: a model in shards is put together

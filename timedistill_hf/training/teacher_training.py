@@ -19,7 +19,7 @@ from ..evaluation.evaluate_model import evaluate_model
 from ..files import read_json, write_json
 from ..hub.publishing import prepare_run, publish_run
 from ..run_folder import HISTORY, RunFolder
-from ..teachers import Teacher, TeacherFamily, get_family
+from ..teachers import Teacher, TeacherFamily, get_family, trainable_families
 from .arguments import ForecastTrainingArguments
 from .derived import derive, windows_per_batch
 from .forecast_trainer import ForecastTrainer
@@ -150,6 +150,11 @@ def _card(teacher: Teacher, data: ForecastData, args: ForecastTrainingArguments,
 
 def build_config(family: TeacherFamily, data: ForecastData, overrides: dict) -> PreTrainedConfig:
     """The family's configuration for these data, some fields changed; an [`InputError`] names what does not fit."""
+    if family.checkpoint:
+        raise InputError(
+            f"{family.model_type} is not trained here but used as it is: give the folder or Hub id of a trained one, "
+            f"such as {family.checkpoint}, or a family to train ({', '.join(trainable_families())})"
+        )
     if family.wants_time_features:
         overrides = {"num_time_features": data.with_time_features().num_time_features} | overrides
     given = f" with {overrides}" if overrides else ""

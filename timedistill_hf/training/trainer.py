@@ -48,7 +48,8 @@ class TimeDistillTrainer(ForecastTrainer):
 
     The teacher's signal is live or stored. Live, the teacher runs frozen, in evaluation mode, in training steps only.
     Stored, it comes with the training windows ([`store_signal`], or any data set whose items hold
-    `teacher_prediction_outputs` and, if there is one, `teacher_feature`), and no teacher is given.
+    `teacher_prediction_outputs` and, if there is one, `teacher_feature`; where it is missing on some windows, also
+    `teacher_known`), and no teacher is given.
 
     Where the feature terms are on (`beta` above 0, and student and teacher both have a feature) a regressor is trained
     with the student: it is a part of the model while `train()` runs, so that it is synchronised, clipped and resumed
@@ -100,6 +101,7 @@ class TimeDistillTrainer(ForecastTrainer):
             feature=outputs.feature if self.regressor is not None else None,
             teacher_feature=self.regressor(signal.feature) if self.regressor is not None else None,
             observed=targets.get("future_observed_mask"),
+            known=signal.known,
         )
         for name, term in terms.items():
             self._term_sums[name] += term.detach()

@@ -1,0 +1,63 @@
+"""The code in docs/teachers.md, run as written; its new family goes through the contract of all teachers."""
+
+import inspect
+import re
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from tests.scripts_helper import generated_csv
+from tests.teachers import test_contract
+from timedistill_hf import teachers
+from timedistill_hf.training.teacher_training import train_teacher
+
+
+ROOT = Path(__file__).resolve().parents[1]
+SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/teachers.md").read_text(encoding="utf-8"), re.DOTALL)
+TABLE, FUNCTION, FAMILY, LINE = SNIPPETS
+PROMISES = {
+    name: function
+    for name, function in vars(test_contract).items()
+    if name.startswith("test_") and "name" in inspect.signature(function).parameters
+}
+
+
+@pytest.fixture
+def family(monkeypatch):
+    """The new family, as if its file and its line were there."""
+    module = types.ModuleType("timedistill_hf.teachers.dlinear")
+    module.__package__ = "timedistill_hf.teachers"
+    exec(FAMILY, module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(teachers, "FAMILIES", teachers.FAMILIES | eval("{" + LINE + "}"))
+    monkeypatch.setattr(test_contract, "FAMILIES", teachers.FAMILIES)
+    return "dlinear"
+
+
+@pytest.mark.parametrize("promise", sorted(PROMISES))
+def test_the_new_family_keeps_every_promise(promise, family, request):
+    wanted = inspect.signature(PROMISES[promise]).parameters
+    PROMISES[promise](**{name: family if name == "name" else request.getfixturevalue(name) for name in wanted})
+
+
+@pytest.fixture(scope="session")
+def not_distilled(data, tmp_path_factory):
+    return test_contract.forecasts_without_a_teacher(data, tmp_path_factory.mktemp("plain"))
+
+
+def test_the_new_family_is_trained(family, data, tmp_path):
+    assert family in teachers.trainable_families()
+    teacher = train_teacher(family, data, tmp_path / "t", max_steps=2, disable_tqdm=True, report_to="none")
+    teacher.check_fits(**data.shape)
+
+
+def test_the_snippets_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    generated_csv(tmp_path, 400).rename("my.csv")
+    exec(FUNCTION, {})
+    quick = TABLE.replace("beta=0.0)", "beta=0.0, max_steps=2, disable_tqdm=True, report_to='none')")
+    assert quick != TABLE
+    exec(quick, {})
+    assert (tmp_path / "forecasts.parquet").exists()
