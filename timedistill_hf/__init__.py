@@ -10,6 +10,8 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 
 from .models.itransformer import ITransformerConfig, ITransformerForPrediction
 from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
+from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
+from .models.timesnet import TimesNetConfig, TimesNetForPrediction
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, TimeDistillForPrediction
 
@@ -20,6 +22,8 @@ for _config, _model in (
     (TimeDistillConfig, TimeDistillForPrediction),
     (ITransformerConfig, ITransformerForPrediction),
     (ModernTCNConfig, ModernTCNForPrediction),
+    (TimesNetConfig, TimesNetForPrediction),
+    (TimeMixerConfig, TimeMixerForPrediction),
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     AutoModel.register(_config, _model, exist_ok=True)
@@ -51,6 +55,10 @@ __all__ = [
     "TimeDistillConfig",
     "TimeDistillForPrediction",
     "TimeDistillProcessor",
+    "TimeMixerConfig",
+    "TimeMixerForPrediction",
+    "TimesNetConfig",
+    "TimesNetForPrediction",
     *_LAZY,
 ]
 

@@ -170,8 +170,8 @@ class DistillSettings:
     teacher: list[str] = field(
         default_factory=lambda: ["itransformer"],
         metadata={
-            "help": "A family to train here (itransformer, patchtst, modern_tcn, informer), or a trained one: "
-            "a folder or a Hub id. Several are taken together."
+            "help": "A family to train here (itransformer, patchtst, modern_tcn, timesnet, time_mixer, informer), or a "
+            "trained one: a folder or a Hub id. Several are taken together."
         },
     )
     teacher_mix: str = field(
@@ -285,7 +285,8 @@ class TeacherSettings:
     """A teacher to train."""
 
     teacher: str = field(
-        default="itransformer", metadata={"help": "Family: itransformer, patchtst, modern_tcn or informer."}
+        default="itransformer",
+        metadata={"help": "Family: itransformer, patchtst, modern_tcn, timesnet, time_mixer or informer."},
     )
     teacher_config: str | None = field(
         default=None, metadata={"help": "Fields of its configuration to change, as JSON: '{\"d_model\": 32}'."}

@@ -17,6 +17,8 @@ FAMILIES = {
     "patchtst": "patchtst",
     "itransformer": "itransformer",
     "modern_tcn": "modern_tcn",
+    "timesnet": "timesnet",
+    "time_mixer": "time_mixer",
     "informer": "informer",
 }
 
