@@ -11,7 +11,7 @@ from tests.student.test_travels import HIDE
 
 
 LOAD = """
-import json, sys, torch
+import json, torch
 from transformers import AutoModelForTimeSeriesPrediction
 x = torch.load("x.pt", weights_only=True)
 for name in json.loads(sys.argv[1]):
@@ -27,7 +27,7 @@ def test_they_forecast_the_same_without_the_package(tmp_path):
     torch.save(x, tmp_path / "x.pt")
     for name, model in models.items():
         model.save_pretrained(tmp_path / name)
-    command = [sys.executable, "-I", "-c", HIDE + LOAD, json.dumps(list(models))]
+    command = [sys.executable, "-I", "-c", "import sys" + HIDE + LOAD, json.dumps(list(models))]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     for name, model in models.items():

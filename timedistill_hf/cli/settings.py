@@ -170,8 +170,8 @@ class DistillSettings:
     teacher: list[str] = field(
         default_factory=lambda: ["itransformer"],
         metadata={
-            "help": "A family to train here (itransformer, patchtst, modern_tcn, timesnet, time_mixer, informer), or a "
-            "trained one: a folder or a Hub id. Several are taken together."
+            "help": "A family to train here (itransformer, patchtst, modern_tcn, timesnet, time_mixer, informer), or "
+            "a trained one: a folder or a Hub id. Several are taken together."
         },
     )
     teacher_mix: str = field(
