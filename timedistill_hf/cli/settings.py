@@ -197,6 +197,14 @@ class DistillSettings:
             "choices": ["auto", "stored", "live"],
         },
     )
+    feature_pooling: str | None = field(
+        default=None,
+        metadata={
+            "help": "How the feature of a teacher with patches (patchtst, modern_tcn) becomes one vector a channel: "
+            "'flatten' (their default, published), the 'mean' over patches, or the 'last' patch.",
+            "choices": ["flatten", "mean", "last"],
+        },
+    )
     signal_dir: str | None = field(
         default=None,
         metadata={

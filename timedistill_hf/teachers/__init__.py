@@ -33,10 +33,15 @@ def get_family(model_type: str) -> TeacherFamily:
     return import_module(f".{FAMILIES[model_type]}", __name__).FAMILY
 
 
-def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) -> Teacher:
+def load_teacher(
+    name_or_path: str, *, revision: str | None = None, feature_pooling: str | None = None, **kwargs
+) -> Teacher:
     """Load a trained teacher from a folder or the Hub (safetensors only) and freeze it.
 
-    `kwargs` go to the model's `from_pretrained`.
+    Args:
+        feature_pooling: of a feature that has patches: `"flatten"`, `"mean"` or `"last"`; its family's default if not
+            given.
+        kwargs: for the model's `from_pretrained`.
 
     Raises:
         InputError: there is no such folder or Hub model, its family is not known here, or its weights are broken.
@@ -49,7 +54,8 @@ def load_teacher(name_or_path: str, *, revision: str | None = None, **kwargs) ->
             f"teacher {name_or_path!r} is a model of type {config.model_type!r}: expected one of {', '.join(FAMILIES)}"
         )
     family = get_family(config.model_type)
-    teacher = Teacher(load_weights(family.model_class, name_or_path, revision, **kwargs), family)
+    model = load_weights(family.model_class, name_or_path, revision, **kwargs)
+    teacher = Teacher(model, family, feature_pooling=feature_pooling)
     remark = family.remark(teacher.config)
     if remark:
         logger.info("Teacher %s: %s", config.model_type, remark)

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..errors import InputError
+from .pooling import check_pooling, pool_feature
 
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ class TeacherSignal(NamedTuple):
 
     Args:
         prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
-        feature: `[B, C, d]`, one vector a channel, or `None` where the teacher has none to offer.
+        feature: `[B, C, d]`, one vector a channel, or `None` where the teacher has none to offer. What a family reads
+            may have another layout, which it declares; a [`Teacher`] pools it.
     """
 
     prediction_outputs: torch.Tensor
@@ -50,12 +52,16 @@ class TeacherFamily(ABC):
         model_class: the class with `from_pretrained`.
         training_defaults: `ForecastTrainingArguments` fields that train it well.
         wants_time_features: whether one built here is to be given calendar features, where the data have timestamps.
+        feature_layout: dimensions of the feature that `signal` gives, such as `"B C N d"` where it has N patches.
+        feature_pooling: how patches become one vector a channel unless told otherwise, see [`pool_feature`].
     """
 
     model_type: str
     model_class: type[PreTrainedModel]
     training_defaults: dict
     wants_time_features: bool = False
+    feature_layout: str = "B C d"
+    feature_pooling: str = "flatten"
 
     @abstractmethod
     def config(
@@ -68,6 +74,11 @@ class TeacherFamily(ABC):
         self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None, **inputs
     ) -> TeacherSignal:
         """What the model says of a batch; `inputs` hold the calendar features for a family that takes them."""
+
+    @property
+    def has_patches(self) -> bool:
+        """Whether its feature has a vector for every patch, so that it can be pooled."""
+        return "N" in self.feature_layout.split()
 
     def channels(self, config: PreTrainedConfig) -> int | None:
         """The number of channels that a model of this configuration is bound to, or `None` for any."""
@@ -148,14 +159,24 @@ class FrozenTeacher(nn.Module, ABC):
 class Teacher(FrozenTeacher):
     """One trained model as a teacher: frozen, in evaluation mode, a [`TeacherSignal`] for every batch.
 
+    `feature_pooling` is how it pools its feature, `None` where that has no patches.
+
     Args:
         model: forecasts its configuration's `prediction_length` steps.
         family: how the model is read.
         prediction_length: the first so many of these steps are the signal; all of them where `None`. The feature is
             the model's own in either case.
+        feature_pooling: `"flatten"`, `"mean"` or `"last"`, for a feature that has patches; the family's default where
+            `None`.
     """
 
-    def __init__(self, model: PreTrainedModel, family: TeacherFamily, prediction_length: int | None = None):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        family: TeacherFamily,
+        prediction_length: int | None = None,
+        feature_pooling: str | None = None,
+    ):
         super().__init__()
         longest = model.config.prediction_length
         self.prediction_length = longest if prediction_length is None else prediction_length
@@ -164,6 +185,9 @@ class Teacher(FrozenTeacher):
                 f"prediction_length={prediction_length}: the teacher ({family.model_type}) forecasts {longest} steps, "
                 f"expected 1 to {longest}"
             )
+        if feature_pooling is not None:
+            check_pooling(feature_pooling)
+        self.feature_pooling = (feature_pooling or family.feature_pooling) if family.has_patches else None
         self.model = model.requires_grad_(False)
         self.family = family
         self.eval()
@@ -194,7 +218,11 @@ class Teacher(FrozenTeacher):
             self.config.prediction_length,
             prediction_length,
         )
-        return Teacher(self.model, self.family, prediction_length)
+        return Teacher(self.model, self.family, prediction_length, self.feature_pooling)
+
+    def pooled(self, feature_pooling: str | None) -> "Teacher":
+        """The same model with its feature pooled that way, or as it is where `None`."""
+        return Teacher(self.model, self.family, self.prediction_length, feature_pooling or self.feature_pooling)
 
     @torch.no_grad()
     def forward(
@@ -202,7 +230,10 @@ class Teacher(FrozenTeacher):
     ) -> TeacherSignal:
         inputs = time_features if self.num_time_features else {}
         signal = self.family.signal(self.model, past_values, past_observed_mask, **inputs)
-        return signal._replace(prediction_outputs=signal.prediction_outputs[:, : self.prediction_length])
+        feature = signal.feature
+        if feature is not None:
+            feature = pool_feature(feature, self.family.feature_layout, self.feature_pooling)
+        return TeacherSignal(signal.prediction_outputs[:, : self.prediction_length], feature)
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
         self.family.check_lengths(self.config, context_length, prediction_length)
@@ -226,12 +257,13 @@ class Teacher(FrozenTeacher):
             )
 
     def fingerprint(self) -> str:
-        """A hash of family, configuration, weights and the steps asked for."""
+        """A hash of family, configuration, weights, the steps asked for and the feature's pooling."""
         config = self.config.to_dict()
         for name in _NO_PART_OF_THE_MODEL:
             config.pop(name, None)
         settings = json.dumps(config, sort_keys=True, default=str)
-        return fingerprint_of((self.name, self.prediction_length, settings), self.model.state_dict())
+        asked = (self.prediction_length, self.feature_pooling)
+        return fingerprint_of((self.name, *asked, settings), self.model.state_dict())
 
 
 class ForecastOnly(FrozenTeacher):

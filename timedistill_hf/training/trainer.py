@@ -151,7 +151,13 @@ class TimeDistillTrainer(ForecastTrainer):
             return
         self.args.check_lengths(horizon, feature.shape[-1])
         self.regressor = build_regressor(signal.feature.shape[-1], feature.shape[-1])
-        logger.info("Regressor of the teacher's feature: %d -> %d", signal.feature.shape[-1], feature.shape[-1])
+        size = sum(parameter.numel() for parameter in self.regressor.parameters())
+        logger.info(
+            "Regressor of the teacher's feature: %d -> %d, %s parameters",
+            signal.feature.shape[-1],
+            feature.shape[-1],
+            f"{size:,}",
+        )
 
     def _student_feature(self, inputs: dict) -> torch.Tensor | None:
         was_training = self.model.training
