@@ -9,6 +9,7 @@ from importlib import import_module
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTimeSeriesPrediction
 
 from .models.itransformer import ITransformerConfig, ITransformerForPrediction
+from .models.light_ts import LightTSConfig, LightTSForPrediction
 from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
 from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
 from .models.timesnet import TimesNetConfig, TimesNetForPrediction
@@ -24,6 +25,7 @@ for _config, _model in (
     (ModernTCNConfig, ModernTCNForPrediction),
     (TimesNetConfig, TimesNetForPrediction),
     (TimeMixerConfig, TimeMixerForPrediction),
+    (LightTSConfig, LightTSForPrediction),
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     AutoModel.register(_config, _model, exist_ok=True)
@@ -36,6 +38,7 @@ _LAZY = {
     "Forecaster": ".forecaster",
     "ForecastTrainer": ".training.forecast_trainer",
     "ForecastTrainingArguments": ".training.arguments",
+    "StudentAdapter": ".adapters",
     "Teacher": ".teachers",
     "TimeDistillObjective": ".objective",
     "TimeDistillTrainer": ".training.trainer",
@@ -50,6 +53,8 @@ _LAZY = {
 __all__ = [
     "ITransformerConfig",
     "ITransformerForPrediction",
+    "LightTSConfig",
+    "LightTSForPrediction",
     "ModernTCNConfig",
     "ModernTCNForPrediction",
     "TimeDistillConfig",

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .adapters import run_model
 from .data.windows import ForecastData, split_targets
 
 
@@ -32,7 +33,9 @@ def plot_window(
     window = data.test[number]
     inputs, _ = split_targets({name: value.unsqueeze(0).to(device) for name, value in window.items()})
     in_units = data.processor.unstandardize
-    forecasts = {name: in_units(model(**inputs).prediction_outputs[0].cpu()) for name, model in models.items()}
+    forecasts = {
+        name: in_units(run_model(model, inputs).prediction_outputs[0].cpu()) for name, model in models.items()
+    }
     shown = min(data.processor.context_length, 2 * data.processor.prediction_length)
     channel = data.num_input_channels - 1
     plot_forecast(
