@@ -20,6 +20,7 @@ FAMILIES = {
     "timesnet": "timesnet",
     "time_mixer": "time_mixer",
     "informer": "informer",
+    "chronos": "chronos",
 }
 
 
@@ -31,6 +32,11 @@ def get_family(model_type: str) -> TeacherFamily:
             f"{did_you_mean(model_type, FAMILIES)}"
         )
     return import_module(f".{FAMILIES[model_type]}", __name__).FAMILY
+
+
+def trainable_families() -> list[str]:
+    """The families that are trained here; the others are used as they were trained elsewhere."""
+    return sorted(name for name in FAMILIES if not get_family(name).checkpoint)
 
 
 def load_teacher(
@@ -49,16 +55,17 @@ def load_teacher(
     name_or_path = str(name_or_path)
     problem = f"teacher {name_or_path!r} is neither a family ({', '.join(FAMILIES)}) nor a folder or Hub model"
     config = read_config(name_or_path, f"{problem} that can be read", revision)
-    if config.model_type not in FAMILIES:
+    model_type = _model_type(config.to_dict())
+    if model_type not in FAMILIES:
         raise InputError(
-            f"teacher {name_or_path!r} is a model of type {config.model_type!r}: expected one of {', '.join(FAMILIES)}"
+            f"teacher {name_or_path!r} is a model of type {model_type!r}: expected one of {', '.join(FAMILIES)}"
         )
-    family = get_family(config.model_type)
-    model = load_weights(family.model_class, name_or_path, revision, **kwargs)
+    family = get_family(model_type)
+    model = load_weights(family.class_of(config), name_or_path, revision, **kwargs)
     teacher = Teacher(model, family, feature_pooling=feature_pooling)
     remark = family.remark(teacher.config)
     if remark:
-        logger.info("Teacher %s: %s", config.model_type, remark)
+        logger.info("Teacher %s: %s", model_type, remark)
     return teacher
 
 
@@ -128,6 +135,11 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(verbosity)
 
 
+def _model_type(config: dict) -> str | None:
+    """The `model_type`; that of Chronos models, which call themselves T5, is `"chronos"`."""
+    return "chronos" if "chronos_config" in config else config.get("model_type")
+
+
 def teacher_family_name(name_or_path: str) -> str | None:
     """The family of a teacher given by family name or local folder, without loading it; `None` where not known yet."""
     if name_or_path in FAMILIES:
@@ -139,7 +151,7 @@ def teacher_family_name(name_or_path: str) -> str | None:
         content = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    name = content.get("model_type") if isinstance(content, dict) else None
+    name = _model_type(content) if isinstance(content, dict) else None
     return name if isinstance(name, str) else None
 
 
@@ -152,4 +164,5 @@ __all__ = [
     "get_family",
     "load_teacher",
     "teacher_family_name",
+    "trainable_families",
 ]

@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -13,6 +14,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from ..errors import InputError
 from .pooling import check_pooling, pool_feature
 
+
+if TYPE_CHECKING:
+    from ..data.windows import ForecastData
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +42,12 @@ class TeacherSignal(NamedTuple):
         prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
         feature: `[B, C, d]`, one vector a channel, or `None` where the teacher has none to offer. What a family reads
             may have another layout, which it declares; a [`Teacher`] pools it.
+        known: `[B]`, true where the teacher has said something on the window, or `None` where it has on all.
     """
 
     prediction_outputs: torch.Tensor
     feature: torch.Tensor | None = None
+    known: torch.Tensor | None = None
 
 
 class TeacherFamily(ABC):
@@ -52,6 +58,9 @@ class TeacherFamily(ABC):
         model_class: the class with `from_pretrained`.
         training_defaults: `ForecastTrainingArguments` fields that train it well.
         wants_time_features: whether one built here is to be given calendar features, where the data have timestamps.
+        checkpoint: a trained model of a family that is used as it is and not trained here; empty for all others.
+        rolls_out: whether it forecasts any number of steps, feeding its own forecasts back.
+        runs_in_half_precision: whether it computes in bfloat16; one that does not is kept in float32.
         feature_layout: dimensions of the feature that `signal` gives, such as `"B C N d"` where it has N patches.
         feature_pooling: how patches become one vector a channel unless told otherwise, see [`pool_feature`].
     """
@@ -60,6 +69,9 @@ class TeacherFamily(ABC):
     model_class: type[PreTrainedModel]
     training_defaults: dict
     wants_time_features: bool = False
+    checkpoint: str = ""
+    rolls_out: bool = False
+    runs_in_half_precision: bool = True
     feature_layout: str = "B C d"
     feature_pooling: str = "flatten"
 
@@ -73,16 +85,28 @@ class TeacherFamily(ABC):
     def signal(
         self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None, **inputs
     ) -> TeacherSignal:
-        """What the model says of a batch; `inputs` hold the calendar features for a family that takes them."""
+        """What the model says of a batch.
+
+        `inputs` hold `prediction_length`, the steps that are wanted, for a family that rolls out, and the calendar
+        features for one that takes them.
+        """
 
     @property
     def has_patches(self) -> bool:
         """Whether its feature has a vector for every patch, so that it can be pooled."""
         return "N" in self.feature_layout.split()
 
+    def class_of(self, config: PreTrainedConfig) -> type[PreTrainedModel]:
+        """The class of a model of this configuration."""
+        return self.model_class
+
     def channels(self, config: PreTrainedConfig) -> int | None:
         """The number of channels that a model of this configuration is bound to, or `None` for any."""
         return None
+
+    def is_channel_independent(self, config: PreTrainedConfig) -> bool:
+        """Whether what it says of a channel depends on that channel alone."""
+        return False
 
     def time_features(self, config: PreTrainedConfig) -> int:
         """How many calendar features a model of this configuration needs."""
@@ -92,9 +116,13 @@ class TeacherFamily(ABC):
         """Whether the model reads `future_values` while it is trained (teacher forcing)."""
         return False
 
-    def look_back(self, config: PreTrainedConfig) -> int:
-        """Steps of history that one forecast reads."""
+    def look_back(self, config: PreTrainedConfig) -> int | None:
+        """Steps of history that one forecast reads; `None` where any number will do."""
         return config.context_length
+
+    def horizon(self, config: PreTrainedConfig) -> int:
+        """Steps that the model forecasts in one go."""
+        return config.prediction_length
 
     def remark(self, config: PreTrainedConfig) -> str:
         """What the log is to say of how such a model forecasts; empty where there is nothing to say."""
@@ -131,6 +159,15 @@ class FrozenTeacher(nn.Module, ABC):
         """Stays in evaluation mode: batch statistics and dropout belong to the teacher's own training."""
         return super().train(False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; the CPU where it has none."""
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
+    def prepare(self, data: "ForecastData") -> "ForecastData":
+        """The data with all that it needs in their windows."""
+        return data.for_teacher(self.num_time_features)
+
     @abstractmethod
     def forward(
         self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
@@ -138,7 +175,7 @@ class FrozenTeacher(nn.Module, ABC):
         """The signal for `past_values` `[B, L, C]`, without gradients.
 
         Args:
-            past_observed_mask: `[B, L, C]`, 1 where observed.
+            past_observed_mask: `[B, L, C]`, 1 where observed; what `past_values` hold elsewhere does not count.
             time_features: `past_time_features` `[B, L, F]` and `future_time_features` `[B, S, F]`; not handed to a
                 model that needs none.
         """
@@ -162,10 +199,10 @@ class Teacher(FrozenTeacher):
     `feature_pooling` is how it pools its feature, `None` where that has no patches.
 
     Args:
-        model: forecasts its configuration's `prediction_length` steps.
+        model: any precision; the signal is float32.
         family: how the model is read.
-        prediction_length: the first so many of these steps are the signal; all of them where `None`. The feature is
-            the model's own in either case.
+        prediction_length: the first so many of the steps that it forecasts are the signal; all of them where `None`. A
+            family that rolls out takes any number. The feature is the model's own in either case.
         feature_pooling: `"flatten"`, `"mean"` or `"last"`, for a feature that has patches; the family's default where
             `None`.
     """
@@ -178,13 +215,15 @@ class Teacher(FrozenTeacher):
         feature_pooling: str | None = None,
     ):
         super().__init__()
-        longest = model.config.prediction_length
+        longest = family.horizon(model.config)
         self.prediction_length = longest if prediction_length is None else prediction_length
-        if not 1 <= self.prediction_length <= longest:
+        if self.prediction_length < 1 or (self.prediction_length > longest and not family.rolls_out):
             raise InputError(
                 f"prediction_length={prediction_length}: the teacher ({family.model_type}) forecasts {longest} steps, "
                 f"expected 1 to {longest}"
             )
+        if not family.runs_in_half_precision:
+            model = model.float()
         if feature_pooling is not None:
             check_pooling(feature_pooling)
         self.feature_pooling = (feature_pooling or family.feature_pooling) if family.has_patches else None
@@ -207,17 +246,16 @@ class Teacher(FrozenTeacher):
     def cut(self, prediction_length: int) -> "Teacher":
         """The same model as a teacher of no more than its first `prediction_length` steps.
 
-        One that forecasts fewer gives all it has, which `check_fits` then refuses.
+        One that forecasts fewer gives all it has, which `check_fits` then refuses; one that rolls out gives as many as
+        are asked for.
         """
-        prediction_length = min(prediction_length, self.config.prediction_length)
+        longest = self.family.horizon(self.config)
+        if not self.family.rolls_out:
+            prediction_length = min(prediction_length, longest)
         if prediction_length == self.prediction_length:
             return self
-        logger.info(
-            "Teacher %s forecasts %d steps: it is cut to the first %d",
-            self.name,
-            self.config.prediction_length,
-            prediction_length,
-        )
+        how = "cut to the first" if prediction_length < longest else "rolled out to"
+        logger.info("Teacher %s forecasts %d steps: it is %s %d", self.name, longest, how, prediction_length)
         return Teacher(self.model, self.family, prediction_length, self.feature_pooling)
 
     def pooled(self, feature_pooling: str | None) -> "Teacher":
@@ -228,12 +266,25 @@ class Teacher(FrozenTeacher):
     def forward(
         self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
     ) -> TeacherSignal:
+        if past_observed_mask is not None:
+            past_values = past_values.where(past_observed_mask.bool(), 0.0)
         inputs = time_features if self.num_time_features else {}
-        signal = self.family.signal(self.model, past_values, past_observed_mask, **inputs)
+        inputs = {name: values.to(self.model.dtype) for name, values in inputs.items()}
+        if self.family.rolls_out:
+            inputs["prediction_length"] = self.prediction_length
+        with self._precision(past_values.device):
+            past_values = past_values.to(self.model.dtype)
+            signal = self.family.signal(self.model, past_values, past_observed_mask, **inputs)
         feature = signal.feature
         if feature is not None:
-            feature = pool_feature(feature, self.family.feature_layout, self.feature_pooling)
-        return TeacherSignal(signal.prediction_outputs[:, : self.prediction_length], feature)
+            feature = pool_feature(feature.float(), self.family.feature_layout, self.feature_pooling)
+        return TeacherSignal(signal.prediction_outputs[:, : self.prediction_length].float(), feature)
+
+    def _precision(self, device: torch.device):
+        """Keeps the training's autocast away from a model that cannot compute in half precision."""
+        if self.family.runs_in_half_precision:
+            return nullcontext()
+        return torch.autocast(device.type, enabled=False)
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
         self.family.check_lengths(self.config, context_length, prediction_length)

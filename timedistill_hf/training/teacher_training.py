@@ -16,7 +16,7 @@ from ..errors import InputError, did_you_mean, listed
 from ..evaluation.evaluate_model import evaluate_model
 from ..files import write_json
 from ..run_folder import RunFolder
-from ..teachers import Teacher, TeacherFamily, get_family
+from ..teachers import Teacher, TeacherFamily, get_family, trainable_families
 from .arguments import ForecastTrainingArguments
 from .forecast_trainer import ForecastTrainer
 from .stages import WEIGHTS, run_stage
@@ -117,6 +117,11 @@ def train_and_score_teacher(
 
 def build_config(family: TeacherFamily, data: ForecastData, overrides: dict) -> PreTrainedConfig:
     """The family's configuration for these data, some fields changed; an [`InputError`] names what does not fit."""
+    if family.checkpoint:
+        raise InputError(
+            f"{family.model_type} is not trained here but used as it is: give the folder or Hub id of a trained one, "
+            f"such as {family.checkpoint}, or a family to train ({', '.join(trainable_families())})"
+        )
     if family.wants_time_features:
         overrides = {"num_time_features": data.with_time_features().num_time_features} | overrides
     given = f" with {overrides}" if overrides else ""
