@@ -143,6 +143,10 @@ def tiny_time_mixer(**overrides) -> TimeMixerForPrediction:
 def tiny_teacher(name: str) -> Teacher:
     """An untrained teacher of that family, deterministic."""
     set_seed(1)
+    if name == "chronos":
+        pytest.importorskip("chronos")
+        config = get_family(name).config(CONTEXT, HORIZON, CHANNELS)
+        return Teacher(get_family(name).class_of(config)(config), get_family(name))
     if name == "patchtst":
         model = tiny_patchtst()
     elif name == "informer":

@@ -17,6 +17,7 @@ from timedistill_hf.training.recipes import paper
 
 
 WITH_PATCHES = ["patchtst", "modern_tcn"]
+MEAN_BY_DEFAULT = ["chronos"]
 
 
 def by_loops(feature, layout, pooling):
@@ -48,15 +49,16 @@ def test_one_vector_a_channel_is_left_alone(pooling):
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_family_declares_the_layout_that_it_gives(name):
     teacher, family = tiny_teacher(name), get_family(name)
-    feature = family.signal(teacher.model, torch.randn(2, CONTEXT, CHANNELS), None).feature
+    inputs = {"prediction_length": HORIZON} if family.rolls_out else {}
+    feature = family.signal(teacher.model, torch.randn(2, CONTEXT, CHANNELS), None, **inputs).feature
     layout = family.feature_layout.split()
     assert layout[:2] == ["B", "C"]
-    assert sorted(layout[2:]) == (["N", "d"] if name in WITH_PATCHES else ["d"])
+    assert sorted(layout[2:]) == (["N", "d"] if name in WITH_PATCHES + MEAN_BY_DEFAULT else ["d"])
     assert feature.dim() == len(layout)
     assert feature.shape[:2] == (2, CHANNELS)
-    if name in WITH_PATCHES:
+    if name in WITH_PATCHES + MEAN_BY_DEFAULT:
         assert feature.shape[layout.index("d")] == teacher.config.d_model
-    assert family.feature_pooling == "flatten"
+    assert family.feature_pooling == ("mean" if name in MEAN_BY_DEFAULT else "flatten")
 
 
 @pytest.mark.parametrize("name", WITH_PATCHES)

@@ -15,7 +15,7 @@ from .signal import TeacherFamily, TeacherSignal
 
 
 MEDIAN = 0.5
-INSTALL = "pip install 'chronos-forecasting>=2.1'"
+INSTALL = "pip install 'chronos-forecasting>=2.3'"
 _ARCHITECTURES = {"ChronosBoltModelForForecasting": "ChronosBoltPipeline", "Chronos2Model": "Chronos2Pipeline"}
 
 
