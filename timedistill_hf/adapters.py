@@ -57,9 +57,11 @@ ADAPTERS = {
 
 
 def adapter_of(model: nn.Module) -> StudentAdapter:
-    """The adapter of a model by its `model_type`; for one that is not listed, this package's own names."""
+    """The adapter of a model of just the class listed for its `model_type`; for all others, this package's names."""
     model_type = model.config.model_type if isinstance(model, PreTrainedModel) else None
-    return ADAPTERS.get(model_type, StudentAdapter())
+    if model_type not in ADAPTERS or type(model) is not student_class(model_type):
+        return StudentAdapter()
+    return ADAPTERS[model_type]
 
 
 def run_model(model: nn.Module, inputs: dict[str, torch.Tensor]):
