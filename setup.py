@@ -38,7 +38,7 @@ setup(
         "pyyaml>=6.0",
         "jinja2>=3.1",
     ],
-    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.9"]},
+    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.9"], "chronos": ["chronos-forecasting>=2.3,<3"]},
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -20,6 +20,8 @@ from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.models.informer import InformerForMeanPrediction
 from timedistill_hf.models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
+from timedistill_hf.models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
+from timedistill_hf.models.timesnet import TimesNetConfig, TimesNetForPrediction
 from timedistill_hf.teachers import Teacher, get_family
 
 
@@ -108,11 +110,48 @@ def tiny_modern_tcn(**overrides) -> ModernTCNForPrediction:
     return ModernTCNForPrediction(ModernTCNConfig(**(settings | overrides)))
 
 
+def tiny_timesnet(**overrides) -> TimesNetForPrediction:
+    """An untrained TimesNet of one block."""
+    settings = {
+        "context_length": CONTEXT,
+        "prediction_length": HORIZON,
+        "num_input_channels": CHANNELS,
+        "d_model": 4,
+        "ffn_dim": 6,
+        "num_hidden_layers": 1,
+        "num_periods": 2,
+        "num_kernels": 2,
+    }
+    return TimesNetForPrediction(TimesNetConfig(**(settings | overrides)))
+
+
+def tiny_time_mixer(**overrides) -> TimeMixerForPrediction:
+    """An untrained TimeMixer of one block and three scales."""
+    settings = {
+        "context_length": CONTEXT,
+        "prediction_length": HORIZON,
+        "num_input_channels": CHANNELS,
+        "d_model": 4,
+        "ffn_dim": 6,
+        "num_hidden_layers": 1,
+        "num_scales": 2,
+        "moving_average": 5,
+    }
+    return TimeMixerForPrediction(TimeMixerConfig(**(settings | overrides)))
+
+
 def tiny_teacher(name: str) -> Teacher:
     """An untrained teacher of that family, deterministic."""
     set_seed(1)
     family = get_family(name)
-    made = {"patchtst": tiny_patchtst, "informer": tiny_informer, "modern_tcn": tiny_modern_tcn}
+    if name == "chronos":
+        pytest.importorskip("chronos")
+        config = family.config(CONTEXT, HORIZON, CHANNELS)
+        return Teacher(family.class_of(config)(config), family)
+    made = {
+        "patchtst": tiny_patchtst, "informer": tiny_informer, "modern_tcn": tiny_modern_tcn,
+        "timesnet": tiny_timesnet, "time_mixer": tiny_time_mixer,
+    }  # fmt: skip
     if name in made:
         return Teacher(made[name](), family)
     common = {"num_attention_heads": 2, "num_hidden_layers": 1}

@@ -9,7 +9,10 @@ from importlib import import_module
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTimeSeriesPrediction
 
 from .models.itransformer import ITransformerConfig, ITransformerForPrediction
+from .models.light_ts import LightTSConfig, LightTSForPrediction
 from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
+from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
+from .models.timesnet import TimesNetConfig, TimesNetForPrediction
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, TimeDistillForPrediction
 
@@ -20,6 +23,9 @@ for _config, _model in (
     (TimeDistillConfig, TimeDistillForPrediction),
     (ITransformerConfig, ITransformerForPrediction),
     (ModernTCNConfig, ModernTCNForPrediction),
+    (TimesNetConfig, TimesNetForPrediction),
+    (TimeMixerConfig, TimeMixerForPrediction),
+    (LightTSConfig, LightTSForPrediction),
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     AutoModel.register(_config, _model, exist_ok=True)
@@ -33,6 +39,7 @@ _LAZY = {
     "CallableTeacher": ".teachers.callable",
     "ForecastTrainer": ".training.forecast_trainer",
     "ForecastTrainingArguments": ".training.arguments",
+    "StudentAdapter": ".adapters",
     "Teacher": ".teachers",
     "TimeDistillObjective": ".objective",
     "TimeDistillTrainer": ".training.trainer",
@@ -49,11 +56,17 @@ _LAZY = {
 __all__ = [
     "ITransformerConfig",
     "ITransformerForPrediction",
+    "LightTSConfig",
+    "LightTSForPrediction",
     "ModernTCNConfig",
     "ModernTCNForPrediction",
     "TimeDistillConfig",
     "TimeDistillForPrediction",
     "TimeDistillProcessor",
+    "TimeMixerConfig",
+    "TimeMixerForPrediction",
+    "TimesNetConfig",
+    "TimesNetForPrediction",
     *_LAZY,
 ]
 

@@ -52,9 +52,6 @@ LINEAR_CONTROL = {
 }
 
 
-# on the card of a student whose teacher is a table without the test windows
-
-
 @dataclasses.dataclass(frozen=True)
 class Distillation:
     """One run of the main job, in `args.output_dir`.

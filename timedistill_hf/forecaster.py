@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from .adapters import run_model
 from .cli.settings import ForecastSettings
 from .errors import InputError
 from .files import staged_file
@@ -86,7 +87,7 @@ class Forecaster:
     def _forecast(self, inputs: dict[str, torch.Tensor]) -> np.ndarray:
         self.model.eval()
         device = next(self.model.parameters()).device
-        outputs = self.model(**{name: value.to(device) for name, value in inputs.items()})
+        outputs = run_model(self.model, {name: value.to(device) for name, value in inputs.items()})
         return self.processor.unstandardize(outputs.prediction_outputs.cpu()).numpy()
 
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from transformers import PreTrainedModel
 
+from .adapters import ADAPTERS, adapter_of, student_class
 from .errors import InputError
 from .hub.reasons import hub_reason
 from .processor import TimeDistillProcessor
-from .student import TimeDistillConfig, TimeDistillForPrediction
 from .teachers import Teacher, commit_of, commit_of_teacher, hub_options, load_teacher, load_weights, read_config
 
 
@@ -33,8 +33,8 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
     options = hub_options(kwargs)
     revision = commit_of_model(name_or_path, revision, **options)
     config = read_config(name_or_path, _problem(name_or_path), revision, **options)
-    if isinstance(config, TimeDistillConfig):
-        return load_weights(TimeDistillForPrediction, name_or_path, revision, **kwargs).eval(), "student"
+    if config.model_type in ADAPTERS:
+        return load_weights(student_class(config.model_type), name_or_path, revision, **kwargs).eval(), "student"
     teacher = load_teacher(name_or_path, revision=revision, **kwargs)
     if teacher.family.rolls_out:
         try:
@@ -123,7 +123,8 @@ def check_fits(model: PreTrainedModel | Teacher, processor: TimeDistillProcessor
     config = model.config
     of_model = (config.context_length, config.prediction_length)
     of_processor = (processor.context_length, processor.prediction_length)
-    if of_model != of_processor or (config.is_channel_bound and config.num_input_channels != channels):
+    bound_to = adapter_of(model).channels(config)
+    if of_model != of_processor or bound_to not in (None, channels):
         raise InputError(
             f"the model goes from {of_model[0]} to {of_model[1]} steps of {config.num_input_channels} channels, its "
             f"processor from {of_processor[0]} to {of_processor[1]} of {channels}: save the processor of its training "

@@ -45,7 +45,9 @@ OWN_FILES = (
     SETTINGS, PUBLISHED,
 )  # fmt: skip
 
-MODEL_CODE = ("*_timedistill.py", "*_itransformer.py", "*_modern_tcn.py")
+MODEL_CODE = (
+    "*_timedistill.py", "*_itransformer.py", "*_modern_tcn.py", "*_timesnet.py", "*_time_mixer.py", "*_light_ts.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from .data.windows import ForecastData
 from .errors import InputError
 from .loading import load_teacher_for
 from .run_folder import SIGNAL_FOLDER
-from .teachers import FAMILIES, Teacher, get_family
+from .teachers import FAMILIES, Teacher, TeacherFamily, get_family
 from .teachers.gate import validation_gated
 from .teachers.several import SeveralTeachers
 from .teachers.signal import FrozenTeacher
@@ -59,7 +59,15 @@ class RunTeachers:
         if tables:
             self._check_table(tables[0])
             return {tables[0]: TableTeacher(tables[0], data, directory=self.folder / SIGNAL_FOLDER)}
-        return {name: load_teacher_for(name, data) for name in self.settings.teacher if name not in FAMILIES}
+        pooling = self.settings.feature_pooling
+        loaded = {
+            name: load_teacher_for(name, data).pooled(pooling)
+            for name in self.settings.teacher
+            if name not in FAMILIES
+        }
+        if pooling not in (None, "flatten"):
+            self._check_pools([get_family(name) for name in families] + [t.family for t in loaded.values()])
+        return loaded
 
     def _check_table(self, name: str) -> None:
         """Raise where settings ask for more than a table of forecasts can do."""
@@ -98,13 +106,22 @@ class RunTeachers:
         mix = validation_gated if self.settings.teacher_mix == "gate" else validation_weighted
         return mix(members, data, shrinkage=self.settings.shrinkage, batch_size=self.args.eval_batch_size)
 
+    def _check_pools(self, families: list[TeacherFamily]) -> None:
+        if not any(family.has_patches for family in families):
+            names = ", ".join(family.model_type for family in families)
+            raise InputError(
+                f"--feature_pooling {self.settings.feature_pooling}: {names} has one feature a channel, nothing to "
+                "pool; leave it out, or take a teacher with patches (patchtst, modern_tcn)"
+            )
+
     @property
     def _names(self) -> list[str]:
         return self.settings.teacher
 
     def _build(self, name: str, data: ForecastData) -> Teacher:
         family = get_family(name)
-        return Teacher(family.model_class(build_config(family, data, self.settings.teacher_fields())), family)
+        model = family.model_class(build_config(family, data, self.settings.teacher_fields()))
+        return Teacher(model, family, feature_pooling=self.settings.feature_pooling)
 
     def _train(self, name: str, data: ForecastData) -> Teacher:
         overrides = dict(get_family(name).training_defaults)
@@ -115,4 +132,5 @@ class RunTeachers:
             folder = folder / name
         args = derive(self.args, ForecastTrainingArguments, folder, overrides)
         args = limit_steps(args, len(data.train), self.settings.step_limit)
-        return train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
+        teacher = train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
+        return teacher.pooled(self.settings.feature_pooling)

@@ -19,7 +19,7 @@ from timedistill_hf.teachers.quality import teacher_against_naive
 from timedistill_hf.teachers.reading import ForecastTable
 from timedistill_hf.teachers.table import TableTeacher, signal_from_table
 from timedistill_hf.teachers.writing import write_forecasts
-from timedistill_hf.training import closed_form
+from timedistill_hf.training.closed_form import ClosedForm
 
 
 COLUMN = "teacher_prediction_outputs"
@@ -216,7 +216,7 @@ def test_only_known_windows_are_compared_with_the_naive_forecast(sparse, data):
     assert teacher_against_naive(None, windows, 24)[0] == pytest.approx(by_hand, rel=1e-5)
 
 
-def test_no_closed_form_without_all_forecasts(sparse, data, student_config, tmp_path, monkeypatch):
+def test_no_closed_form_without_all_forecasts(sparse, data, student_config, tmp_path):
     args = TimeDistillTrainingArguments(str(tmp_path), max_steps=1, report_to="none", disable_tqdm=True, beta=0.0)
     config = type(student_config)(**data.shape, architecture="linear")
     trainer = TimeDistillTrainer(
@@ -225,7 +225,7 @@ def test_no_closed_form_without_all_forecasts(sparse, data, student_config, tmp_
         **(data.for_trainer() | {"train_dataset": signal_from_table(sparse, data)}),
     )
     before = trainer.model.backbone.projection.weight.clone()
-    assert not closed_form.solve(trainer)
+    assert not ClosedForm(data)(trainer)
     assert torch.equal(trainer.model.backbone.projection.weight, before)
 
 

@@ -172,9 +172,9 @@ class DistillSettings:
     teacher: list[str] = field(
         default_factory=lambda: ["itransformer"],
         metadata={
-            "help": "A family to train here (itransformer, patchtst, patchtsmixer, modern_tcn, informer, autoformer, "
-            "time_series_transformer), a trained one (a folder or a Hub id), or its forecasts (a .parquet file). "
-            "Several are taken together."
+            "help": "A family to train here (itransformer, patchtst, patchtsmixer, modern_tcn, timesnet, time_mixer, "
+            "informer, autoformer, time_series_transformer), a trained one (a folder or a Hub id), or its forecasts "
+            "(a .parquet file). Several are taken together."
         },
     )
     teacher_mix: str = field(
@@ -198,6 +198,14 @@ class DistillSettings:
             "help": "'stored': the teacher runs once, its forecasts and features are kept on disk; 'live': it runs in "
             "every step; 'auto': stored where signal_limit_gb allows it.",
             "choices": ["auto", "stored", "live"],
+        },
+    )
+    feature_pooling: str | None = field(
+        default=None,
+        metadata={
+            "help": "How the feature of a teacher with patches (patchtst, modern_tcn) becomes one vector a channel: "
+            "'flatten' (their default, published), the 'mean' over patches, or the 'last' patch.",
+            "choices": ["flatten", "mean", "last"],
         },
     )
     signal_dir: str | None = field(
@@ -294,8 +302,8 @@ class TeacherSettings:
     teacher: str = field(
         default="itransformer",
         metadata={
-            "help": "Family: itransformer, patchtst, patchtsmixer, modern_tcn, informer, autoformer or "
-            "time_series_transformer."
+            "help": "Family: itransformer, patchtst, patchtsmixer, modern_tcn, timesnet, time_mixer, informer, "
+            "autoformer or time_series_transformer."
         },
     )
     teacher_config: str | None = field(

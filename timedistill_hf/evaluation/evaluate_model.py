@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 from tqdm.auto import tqdm
 
+from ..adapters import run_model
 from ..data.windows import ForecastData, split_targets
 from .metrics import StandardizedErrors, UnitErrors
 
@@ -33,7 +34,7 @@ def evaluate_model(
     for batch in tqdm(DataLoader(windows, batch_size=batch_size), desc=f"evaluating {label}", leave=False):
         inputs, targets = split_targets(batch)
         inputs = {name: value.to(device) for name, value in inputs.items()}
-        prediction = model(**inputs).prediction_outputs.float().cpu()
+        prediction = run_model(model, inputs).prediction_outputs.float().cpu()
         target, observed = targets["future_values"], targets.get("future_observed_mask")
         standardized.add_batch(predictions=prediction, references=target, observed=observed)
         units.add_batch(
@@ -54,7 +55,7 @@ def milliseconds_per_batch(model: nn.Module, windows: Dataset, *, batch_size: in
     times = []
     for _ in range(repeats + 3):
         start = time.perf_counter()
-        model(**inputs)
+        run_model(model, inputs)
         if device.type != "cpu":
             torch.accelerator.synchronize()
         times.append(time.perf_counter() - start)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from ..adapters import run_model
 from ..data.windows import split_targets
 from ..errors import InputError
 
@@ -39,7 +40,7 @@ def products_per_window(
         known = torch.ones_like(truth, dtype=torch.bool) if observed is None else observed.bool()
         errors = []
         for model, device in zip(models, devices, strict=True):
-            forecast = model(**{name: value.to(device) for name, value in inputs.items()}).prediction_outputs
+            forecast = run_model(model, {name: value.to(device) for name, value in inputs.items()}).prediction_outputs
             errors.append(torch.where(known, forecast.float().cpu().double() - truth, 0.0))
         stacked = torch.stack(errors, dim=-1).permute(0, 2, 3, 1)  # [B, C, K, S]
         yield inputs, stacked @ stacked.mT, known.sum(dim=1).double()

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 from ..cli.settings import DataSettings, EvaluateSettings
 from ..files import write_json
 from ..loading import check_fits, commit_of_model, find_processor, load_model
+from ..processor import TimeDistillProcessor
 from ..teachers import Teacher
 from .controls import SeasonalNaive
 from .evaluate_model import score_model

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import default_collate
 
+from ..adapters import run_model
 from ..data.windows import ForecastData, split_targets
 
 
@@ -57,7 +58,7 @@ def sample_forecasts(
     past = _with_gaps(inputs["past_values"], inputs.get("past_observed_mask"))
     truth = _with_gaps(targets["future_values"], targets.get("future_observed_mask"))
     inputs = {name: value.to(device) for name, value in inputs.items()}
-    forecasts = {name: model(**inputs).prediction_outputs.float().cpu() for name, model in models.items()}
+    forecasts = {name: run_model(model, inputs).prediction_outputs.float().cpu() for name, model in models.items()}
     row, channel = numbers.index(middle), data.num_input_channels - 1
     parts = {"past": past, "truth": truth} | forecasts
     return ForecastSample(

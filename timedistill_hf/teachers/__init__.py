@@ -23,12 +23,15 @@ FAMILIES = {
     "patchtst": "patchtst",
     "itransformer": "itransformer",
     "modern_tcn": "modern_tcn",
+    "timesnet": "timesnet",
+    "time_mixer": "time_mixer",
     "informer": "informer",
     "patchtsmixer": "patchtsmixer",
     "autoformer": "autoformer",
     "time_series_transformer": "time_series_transformer",
     "timesfm": "timesfm",
     "timesfm2_5": "timesfm2_5",
+    "chronos": "chronos",
 }
 
 
@@ -48,7 +51,12 @@ def trainable_families() -> list[str]:
 
 
 def load_teacher(
-    name_or_path: str, *, revision: str | None = None, trust_remote_code: bool = False, **kwargs
+    name_or_path: str,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    feature_pooling: str | None = None,
+    **kwargs,
 ) -> Teacher:
     """Load a trained teacher from a folder or the Hub (safetensors only) and freeze it.
 
@@ -58,6 +66,8 @@ def load_teacher(
         name_or_path: a folder or a Hub id.
         revision: branch, tag or commit of a Hub model.
         trust_remote_code: run the Python files that come with the model.
+        feature_pooling: of a feature that has patches: `"flatten"`, `"mean"` or `"last"`; its family's default if not
+            given.
         kwargs: for the model's `from_pretrained`, such as `token`.
 
     Raises:
@@ -68,16 +78,18 @@ def load_teacher(
     options = hub_options(kwargs)
     revision = commit_of_teacher(name_or_path, revision, **options)
     config = read_config(name_or_path, _problem(name_or_path), revision, trust_remote_code, **options)
-    if config.model_type in FAMILIES:
-        family = get_family(config.model_type)
+    model_type = _model_type(config.to_dict())
+    if model_type in FAMILIES:
+        family = get_family(model_type)
     else:
         from .generic import generic_family
 
         family = generic_family(config, name_or_path, FAMILIES, revision, trust_remote_code)
-    teacher = Teacher(load_weights(family.model_class, name_or_path, revision, **kwargs), family)
+    model = load_weights(family.class_of(config), name_or_path, revision, **kwargs)
+    teacher = Teacher(model, family, feature_pooling=feature_pooling)
     remark = family.remark(teacher.config)
     if remark:
-        logger.info("Teacher %s: %s", config.model_type, remark)
+        logger.info("Teacher %s: %s", model_type, remark)
     return teacher
 
 
@@ -195,6 +207,11 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(verbosity)
 
 
+def _model_type(config: dict) -> str | None:
+    """The `model_type`; that of Chronos models, which call themselves T5, is `"chronos"`."""
+    return "chronos" if "chronos_config" in config else config.get("model_type")
+
+
 def teacher_family_name(name_or_path: str) -> str | None:
     """The family of a teacher given by family name, folder or Hub id, without its weights; `None` where not known."""
     if name_or_path in FAMILIES:
@@ -205,7 +222,7 @@ def teacher_family_name(name_or_path: str) -> str | None:
         content, _ = PreTrainedConfig.get_config_dict(name_or_path)
     except Exception:  # whatever is wrong with it is said when it is loaded
         return None
-    name = content.get("model_type") if isinstance(content, dict) else None
+    name = _model_type(content) if isinstance(content, dict) else None
     return name if isinstance(name, str) else None
 
 

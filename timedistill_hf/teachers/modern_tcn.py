@@ -7,10 +7,11 @@ from .signal import PUBLISHED_TRAINING, TeacherFamily, TeacherSignal
 
 
 class ModernTCNFamily(TeacherFamily):
-    """Convolution over time and mixing of channels; the feature is each channel's last hidden state, flattened."""
+    """Convolution over time and mixing of channels; the feature is the last hidden state of every patch."""
 
     model_type = "modern_tcn"
     model_class = ModernTCNForPrediction
+    feature_layout = "B C d N"
     training_defaults = PUBLISHED_TRAINING | {"num_train_epochs": 4, "early_stopping_patience": 20}
 
     def config(
@@ -32,7 +33,7 @@ class ModernTCNFamily(TeacherFamily):
         **inputs,
     ) -> TeacherSignal:
         output = model(past_values=past_values, past_observed_mask=past_observed_mask)
-        return TeacherSignal(output.prediction_outputs, output.last_hidden_state.flatten(2))
+        return TeacherSignal(output.prediction_outputs, output.last_hidden_state)
 
     def channels(self, config: ModernTCNConfig) -> int | None:
         return config.num_input_channels

@@ -7,10 +7,11 @@ from .signal import TeacherFamily, TeacherSignal
 
 
 class PatchTSTFamily(TeacherFamily):
-    """Channel-independent patches; the feature is the last encoder state, flattened over the patches."""
+    """Channel-independent patches; the feature is the last encoder state of every patch."""
 
     model_type = "patchtst"
     model_class = PatchTSTForPrediction
+    feature_layout = "B C N d"
     training_defaults = {
         "loss": "mae",
         "learning_rate": 1e-3,
@@ -62,7 +63,7 @@ class PatchTSTFamily(TeacherFamily):
             forecast = head_output * encoded.scale + encoded.loc
         else:
             forecast = model.distribution_output.distribution(head_output, loc=encoded.loc, scale=encoded.scale).mean
-        return TeacherSignal(forecast, encoded.last_hidden_state.flatten(start_dim=2))
+        return TeacherSignal(forecast, encoded.last_hidden_state)
 
     def channels(self, config: PatchTSTConfig) -> int | None:
         return config.num_input_channels

@@ -13,6 +13,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..errors import InputError
 from ..hub_names import hub_origin
+from .pooling import check_pooling, pool_feature
 
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class TeacherSignal(NamedTuple):
 
     Args:
         prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
-        feature: `[B, C, d]`, one vector a channel, or `None` where the teacher has none to offer.
+        feature: `[B, C, d]`, one vector a channel, or `None` where the teacher has none to offer. What a family reads
+            may have another layout, which it declares; a [`Teacher`] pools it.
         known: `[B]`, true where the teacher has said something on the window, or `None` where it has on all.
     """
 
@@ -60,6 +62,8 @@ class TeacherFamily(ABC):
         checkpoint: a trained model of a family that is used as it is and not trained here; empty for all others.
         rolls_out: whether it forecasts any number of steps, feeding its own forecasts back.
         runs_in_half_precision: whether it computes in bfloat16; one that does not is kept in float32.
+        feature_layout: dimensions of the feature that `signal` gives, such as `"B C N d"` where it has N patches.
+        feature_pooling: how patches become one vector a channel unless told otherwise, see [`pool_feature`].
     """
 
     model_type: str
@@ -69,6 +73,8 @@ class TeacherFamily(ABC):
     checkpoint: str = ""
     rolls_out: bool = False
     runs_in_half_precision: bool = True
+    feature_layout: str = "B C d"
+    feature_pooling: str = "flatten"
 
     @abstractmethod
     def config(
@@ -85,6 +91,15 @@ class TeacherFamily(ABC):
         `inputs` hold `prediction_length`, the steps that are wanted, for a family that rolls out, and the calendar
         features for one that takes them.
         """
+
+    @property
+    def has_patches(self) -> bool:
+        """Whether its feature has a vector for every patch, so that it can be pooled."""
+        return "N" in self.feature_layout.split()
+
+    def class_of(self, config: PreTrainedConfig) -> type[PreTrainedModel]:
+        """The class of a model of this configuration."""
+        return self.model_class
 
     def channels(self, config: PreTrainedConfig) -> int | None:
         """The number of channels that a model of this configuration is bound to, or `None` for any."""
@@ -187,14 +202,24 @@ class FrozenTeacher(nn.Module, ABC):
 class Teacher(FrozenTeacher):
     """One trained model as a teacher: frozen, in evaluation mode, a [`TeacherSignal`] for every batch.
 
+    `feature_pooling` is how it pools its feature, `None` where that has no patches.
+
     Args:
         model: any precision; the signal is float32.
         family: how the model is read.
         prediction_length: the first so many of the steps that it forecasts are the signal; all of them where `None`. A
             family that rolls out takes any number. The feature is the model's own in either case.
+        feature_pooling: `"flatten"`, `"mean"` or `"last"`, for a feature that has patches; the family's default where
+            `None`.
     """
 
-    def __init__(self, model: PreTrainedModel, family: TeacherFamily, prediction_length: int | None = None):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        family: TeacherFamily,
+        prediction_length: int | None = None,
+        feature_pooling: str | None = None,
+    ):
         super().__init__()
         longest = family.horizon(model.config)
         self.prediction_length = longest if prediction_length is None else prediction_length
@@ -205,6 +230,9 @@ class Teacher(FrozenTeacher):
             )
         if not family.runs_in_half_precision:
             model = model.float()
+        if feature_pooling is not None:
+            check_pooling(feature_pooling)
+        self.feature_pooling = (feature_pooling or family.feature_pooling) if family.has_patches else None
         self.model = model.requires_grad_(False)
         self.family = family
         self.eval()
@@ -239,7 +267,11 @@ class Teacher(FrozenTeacher):
             return self
         how = "cut to the first" if prediction_length < longest else "rolled out to"
         logger.info("Teacher %s forecasts %d steps: it is %s %d", self.name, longest, how, prediction_length)
-        return Teacher(self.model, self.family, prediction_length)
+        return Teacher(self.model, self.family, prediction_length, self.feature_pooling)
+
+    def pooled(self, feature_pooling: str | None) -> "Teacher":
+        """The same model with its feature pooled that way, or as it is where `None`."""
+        return Teacher(self.model, self.family, self.prediction_length, feature_pooling or self.feature_pooling)
 
     @torch.no_grad()
     def forward(
@@ -252,8 +284,11 @@ class Teacher(FrozenTeacher):
         if self.family.rolls_out:
             inputs["prediction_length"] = self.prediction_length
         with self._precision(past_values.device):
-            signal = self.family.signal(self.model, past_values.to(self.model.dtype), past_observed_mask, **inputs)
-        feature = None if signal.feature is None else signal.feature.float()
+            past_values = past_values.to(self.model.dtype)
+            signal = self.family.signal(self.model, past_values, past_observed_mask, **inputs)
+        feature = signal.feature
+        if feature is not None:
+            feature = pool_feature(feature.float(), self.family.feature_layout, self.feature_pooling)
         return TeacherSignal(signal.prediction_outputs[:, : self.prediction_length].float(), feature)
 
     def _precision(self, device: torch.device):
@@ -284,12 +319,13 @@ class Teacher(FrozenTeacher):
             )
 
     def fingerprint(self) -> str:
-        """A hash of family, configuration, weights and the steps asked for."""
+        """A hash of family, configuration, weights, the steps asked for and the feature's pooling."""
         config = self.config.to_dict()
         for name in _NO_PART_OF_THE_MODEL:
             config.pop(name, None)
         settings = json.dumps(config, sort_keys=True, default=str)
-        return fingerprint_of((self.name, self.prediction_length, settings), self.model.state_dict())
+        asked = (self.prediction_length, self.feature_pooling)
+        return fingerprint_of((self.name, *asked, settings), self.model.state_dict())
 
 
 class ForecastOnly(FrozenTeacher):

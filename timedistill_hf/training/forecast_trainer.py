@@ -9,6 +9,7 @@ import torch
 from huggingface_hub import CommitInfo
 from transformers.trainer import TRAINING_ARGS_NAME
 
+from ..adapters import StudentAdapter, adapter_of
 from ..data.windows import split_targets
 from ..evaluation.errors_per_window import mean_errors, window_errors
 from ..hub import HubTarget, publish
@@ -36,15 +37,23 @@ class ForecastTrainer(WeightAveragingTrainer):
         train_dataset, eval_dataset: [`WindowDataset`]s, or anything whose items hold `past_values`, `future_values`.
         processing_class: the data's [`TimeDistillProcessor`], saved beside every checkpoint.
         teacher_forcing: whether the model reads `future_values` in training steps (never in evaluation).
+        adapter: how a model with other names is read; the one known for its `model_type` where `None`.
     """
 
     loss_is_scaled_for_ga = False
 
     def __init__(
-        self, model=None, args: ForecastTrainingArguments | None = None, *, teacher_forcing: bool = False, **kwargs
+        self,
+        model=None,
+        args: ForecastTrainingArguments | None = None,
+        *,
+        teacher_forcing: bool = False,
+        adapter: StudentAdapter | None = None,
+        **kwargs,
     ):
         super().__init__(model=model, args=args, **kwargs)
         self._teacher_forcing = teacher_forcing
+        self.adapter = adapter or adapter_of(self.model)
         self._sums_per_window = False
         self._reports_sums = self.compute_metrics is None
         self.add_callback(StopOnNaNCallback())
@@ -67,7 +76,7 @@ class ForecastTrainer(WeightAveragingTrainer):
         inputs, targets = split_targets(inputs)
         if self._teacher_forcing and model.training:
             inputs["future_values"] = targets["future_values"]
-        outputs = model(**inputs)
+        outputs = model(**self.adapter.inputs(inputs))
         loss = forecast_loss(
             outputs.prediction_outputs,
             targets["future_values"],

@@ -60,6 +60,7 @@ def paper(dataset: str, teacher_family: str | None) -> dict:
         "num_scales": 3,
         "temperature": 0.5,
         "kl_reduction": "element",
+        "feature_pooling": "flatten",
         "loss": "mse",
         "learning_rate": 0.01,
         "lr_epoch_decay": 0.5,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers.utils import ModelOutput
 
 from ..data.windows import split_targets
 from ..errors import InputError
@@ -56,7 +57,9 @@ class TimeDistillTrainer(ForecastTrainer):
     like everything else, and is neither in the saved weights nor in the model afterwards.
 
     Args:
-        model: a student, any model with `past_values -> prediction_outputs` and, for the feature terms, `feature`.
+        model: a student, any model with `past_values -> prediction_outputs` and, for the feature terms, `feature`
+            `[B, C, D]` in its output. One with other names has a `StudentAdapter`, given as `adapter` or known for its
+            `model_type`.
         teacher: a [`Teacher`], or [`SeveralTeachers`], or `None` where the training windows hold its signal.
         args: [`TimeDistillTrainingArguments`].
 
@@ -91,14 +94,14 @@ class TimeDistillTrainer(ForecastTrainer):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs, targets = split_targets(inputs)
         inputs, signal = split_signal(inputs)
-        outputs = model(**inputs)
+        outputs = model(**self.adapter.inputs(inputs))
         if signal is None:
             signal = self.teacher(**inputs)
         terms = self.objective(
             prediction=outputs.prediction_outputs,
             target=targets["future_values"],
             teacher_prediction=signal.prediction_outputs,
-            feature=outputs.feature if self.regressor is not None else None,
+            feature=self.adapter.feature(outputs) if self.regressor is not None else None,
             teacher_feature=self.regressor(signal.feature) if self.regressor is not None else None,
             observed=targets.get("future_observed_mask"),
             known=signal.known,
@@ -161,7 +164,8 @@ class TimeDistillTrainer(ForecastTrainer):
                 "channels): train or choose another teacher"
             )
         horizon = targets["future_values"].shape[1]
-        feature = self._student_feature(inputs) if self.objective.beta else None
+        output = self._student_output(inputs, targets["future_values"].shape)
+        feature = self.adapter.feature(output) if self.objective.beta else None
         if self.objective.beta and (feature is None or signal.feature is None):
             side = "teacher" if signal.feature is None else "student"
             logger.warning("The %s has no feature: the feature terms (beta) are off.", side)
@@ -170,15 +174,33 @@ class TimeDistillTrainer(ForecastTrainer):
             return
         self.args.check_lengths(horizon, feature.shape[-1])
         self.regressor = build_regressor(signal.feature.shape[-1], feature.shape[-1])
-        logger.info("Regressor of the teacher's feature: %d -> %d", signal.feature.shape[-1], feature.shape[-1])
+        size = sum(parameter.numel() for parameter in self.regressor.parameters())
+        logger.info(
+            "Regressor of the teacher's feature: %d -> %d, %s parameters",
+            signal.feature.shape[-1],
+            feature.shape[-1],
+            f"{size:,}",
+        )
 
-    def _student_feature(self, inputs: dict) -> torch.Tensor | None:
+    def _student_output(self, inputs: dict, shape: torch.Size) -> ModelOutput:
         was_training = self.model.training
-        device = self.model.device
-        with torch.no_grad():
-            outputs = self.model.eval()(**{name: value.to(device) for name, value in inputs.items()})
+        inputs = {name: value.to(self.model.device) for name, value in self.adapter.inputs(inputs).items()}
+        try:
+            with torch.no_grad():
+                output = self.model.eval()(**inputs)
+        except (RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise InputError(f"the student cannot read the training windows: {reason}") from error
         self.model.train(was_training)
-        return outputs.get("feature")
+        forecast = output.prediction_outputs
+        if not isinstance(forecast, torch.Tensor):
+            raise InputError("the student forecasts a distribution: build it with loss='mse', for a point forecast")
+        if forecast.shape != shape:
+            raise InputError(
+                f"the student forecasts {tuple(forecast.shape[1:])}, the truth is {tuple(shape[1:])} (steps, "
+                "channels): build it for the data's prediction_length and channels"
+            )
+        return output
 
     def _attach_regressor(self) -> None:
         if self.regressor is None:
