@@ -38,7 +38,16 @@ class DataSettings:
         default=None, metadata={"help": "Value columns; all others if not given."}
     )
     season: int | None = field(default=None, metadata={"help": "Steps of one season, for the naive control and MASE."})
-    missing_value: float | None = field(default=None, metadata={"help": "Sentinel that means missing, such as -9999."})
+    missing_value: list[float] | None = field(
+        default=None, metadata={"help": "Sentinel that means missing, such as -9999, or several."}
+    )
+    time_zone: str | None = field(
+        default=None,
+        metadata={
+            "help": "Zone whose clock the timestamps show, such as Europe/Berlin, where they do not say it, or whose "
+            "calendar days follow."
+        },
+    )
 
     def __post_init__(self):
         if self.season is not None and self.season < 1:
@@ -58,6 +67,7 @@ class DataSettings:
             target_columns=self.target_columns,
             season=self.season,
             missing_value=self.missing_value,
+            time_zone=self.time_zone,
             hub_config=self.hub_config,
         )
         return make_windows(

@@ -14,7 +14,7 @@ ROLES = ("student", "student_no_kd", "linear", "teacher", "seasonal_naive")
 CONTROLS = ("student_no_kd", "linear")
 TOLERANCE = 0.5  # per cent above the better control from which a student is flagged
 _MEMBER_FIELDS = ("weight", "mse", "validation_mse", "alpha")
-_OTHER_DATA = ("split", "target_columns", "missing_value", "timestamp_column", "id_column", "hub_config")
+_OTHER_DATA = ("split", "target_columns", "missing_value", "time_zone", "timestamp_column", "id_column", "hub_config")
 
 
 def summarise(results: Iterable[Result]) -> dict:
