@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from .cli.settings import ForecastSettings
+from .cli.table_settings import ForecastSettings
 from .errors import InputError
 from .files import staged_file
 from .loading import check_fits, load_model, load_processor
@@ -96,8 +96,8 @@ class Forecaster:
 
         Args:
             df: wide (a column a series) or long (id, time, one or more value columns), up to the present.
-            id_column: column of ids, of any type; that of training where `None`, if the table has it, else the table is
-                wide.
+            id_column: column of ids, of any type; that of training where `None`, if the table has it, else the table
+                is wide.
             timestamp_column: that of training, or found by type or name, where `None`.
             target_columns: value columns; those of training in a long table that has them, all others where `None`.
             freq: pandas frequency of the table, where it is not that of training.
@@ -108,9 +108,9 @@ class Forecaster:
             batch_size: series in the model at once; as many as make four million values where `None`.
 
         Returns:
-            A table like `df` with its columns in their order, `prediction_length` rows a group; ids in the order of their
-            first rows, timestamps in the table's zone, forecasts as float64 in the data's units (NaN, with a warning,
-            for a series without any value in its look-back).
+            A table like `df` with its columns in their order, `prediction_length` rows an id; ids in the order of
+            their first rows, timestamps in the table's zone, forecasts as float64 in the data's units (NaN, with a
+            warning, for a series without any value in its look-back).
 
         Raises:
             InputError: the table cannot be read, its steps are not those of training, or the model cannot forecast a
@@ -171,10 +171,14 @@ def forecast_file(settings: ForecastSettings) -> str:
     from .forecast_table import read_window
 
     forecaster = Forecaster.from_pretrained(settings.model)
-    window = read_window(read_file(Path(settings.input), forecaster.processor.id_column), forecaster.processor)
+    frame = read_file(Path(settings.input), settings.id_column or forecaster.processor.id_column)
+    window = None if settings.each_series else read_window(frame, forecaster.processor)
     if torch.accelerator.is_available():
         forecaster.model.to(torch.accelerator.current_accelerator())
-    table = forecaster.predict_window(window)
+    if window is None:
+        table = forecaster.predict_df(frame, **settings.table_options())
+    else:
+        table = forecaster.predict_window(window)
     try:
         with staged_file(settings.output) as stage:
             if stage.suffix.lower() == ".csv":
@@ -184,5 +188,7 @@ def forecast_file(settings: ForecastSettings) -> str:
     except OSError as error:
         raise InputError(f"{settings.output!r} cannot be written: {error}") from error
     steps = forecaster.processor.prediction_length
+    if window is None:
+        return f"{len(table)} rows, {steps} steps from each series' end: {settings.output}"
     when = "" if window.future is None else f" from {window.future[0]} to {window.future[-1]}"
     return f"{window.series.num_channels} series, {steps} steps{when}: {settings.output}"

@@ -174,7 +174,7 @@ def _frequency(
     time_zone: str | None,
     processor: TimeDistillProcessor,
 ) -> str | None:
-    """The frequency of training, on the dates that this table has it (months may begin or end); found where unknown."""
+    """The frequency of training; of months and longer steps, the table's dates may be other ones (end, begin)."""
     if processor.freq is not None and _calendar_kind(processor.freq) is None:
         return processor.freq
     longest = frame

@@ -329,34 +329,6 @@ class EvaluateSettings:
             check_output(self.output, self.overwrite)
 
 
-@dataclass
-class ForecastSettings:
-    """A table to forecast."""
-
-    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
-    input: str = field(default=None, metadata={"help": "The history: a .csv or .parquet file like that of training."})
-    output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
-    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
-    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
-
-    def __post_init__(self):
-        for name, what in (
-            ("model", "the folder or Hub id of a trained student or teacher"),
-            ("input", "the .csv or .parquet file that holds the history"),
-            ("output", "the .csv or .parquet file to write"),
-        ):
-            if getattr(self, name) is None:
-                raise InputError(f"--{name} is missing: give {what}")
-        for name in ("input", "output"):
-            if Path(getattr(self, name)).suffix.lower() not in (".csv", ".parquet"):
-                raise InputError(f"--{name} {getattr(self, name)!r}: expected a name that ends in .csv or .parquet")
-        if not Path(self.input).is_file():
-            raise InputError(f"--input {self.input!r}: there is no such file")
-        check_output(self.output, self.overwrite)
-        if Path(self.output).exists() and Path(self.output).samefile(self.input):
-            raise InputError(f"--output {self.output!r} is the input: give the forecast a file of its own")
-
-
 def check_output(path: str, overwrite: bool) -> None:
     """Raise where a result cannot be written: its folder is missing, or it is there and is not to be replaced."""
     if not Path(path).parent.is_dir():

@@ -42,9 +42,10 @@ def frame_to_series(
     Rules: the time column is the one named, else the first of datetime type, or called date, timestamp, datetime, time
     or ds, else an index of timestamps or a nameless first column of dates. A nameless first column of whole numbers is
     a saved index and is left out. All timestamps have a time zone, or none. With one, steps shorter than a day are
-    counted in UTC, days and longer ones on the zone's calendar ([`Clock`]). Rows are sorted by time. A long table becomes one channel per id and value column, missing where an id has no row. Steps left out
-    of an otherwise regular series are put back as missing; where there is no grid, rows are taken as equal steps. Text
-    that reads as a number in every row of a column is one.
+    counted in UTC, days and longer ones on the zone's calendar ([`Clock`]). Rows are sorted by time. A long table
+    becomes one channel per id and value column, missing where an id has no row. Steps left out of an otherwise regular
+    series are put back as missing; where there is no grid, rows are taken as equal steps. Text that reads as a number
+    in every row of a column is one.
 
     Args:
         season: steps of one season; read from the frequency where `None`.
@@ -273,8 +274,8 @@ def _long_to_wide(
     if duplicated.any():
         row = frame[duplicated].iloc[0]
         raise InputError(
-            f"{source!r} has several rows for id {shown(row[id_column])} at {row[timestamp_column]}: keep one of them, "
-            "or say --time_zone if the table's clock was set back there"
+            f"{source!r} has several rows for id {shown(row[id_column])} at {row[timestamp_column]}: keep one of "
+            "them, or say --time_zone if the table's clock was set back there"
         )
     order = frame[id_column].drop_duplicates().tolist()
     wide = frame.pivot(index=timestamp_column, columns=id_column, values=targets)

@@ -11,7 +11,7 @@ import torch
 from transformers.utils import is_pandas_available
 
 from .clock_timedistill import TableError
-from .panel_timedistill import Panel
+from .panel_timedistill import Panel, read_panel
 from .serving_timedistill import MOST_CELLS, forecast_in_units, is_channel_free
 
 
@@ -21,6 +21,77 @@ if is_pandas_available():
 logger = logging.getLogger(__name__)
 
 SCALINGS = ("auto", "training", "history")
+
+
+def read_frame(
+    frame: "pd.DataFrame",
+    settings: dict,
+    prediction_length: int,
+    *,
+    id_column: str | None = None,
+    timestamp_column: str | None = None,
+    target_columns: list[str] | None = None,
+    freq: str | None = None,
+    time_zone: str | None = None,
+) -> "tuple[pd.DataFrame, Panel, dict]":
+    """A clean table as a panel: numbers, and datetimes or text that pandas reads as such in its time column.
+
+    The columns are those named, else those of training that the table has, else the first of datetimes and all that
+    are left. `Forecaster.predict_df` of the package takes more kinds of tables and says more of what is wrong.
+
+    Args:
+        settings: those of the processor.
+
+    Returns:
+        The table with its time as datetimes, the panel, and its `id_column`, `timestamp_column`, `target_columns`.
+
+    Raises:
+        TableError: a column is not there or holds no numbers, or the table is no panel ([`read_panel`]).
+    """
+    if not isinstance(frame, pd.DataFrame) or len(frame) == 0:
+        raise TableError("expected a DataFrame with one row a time step")
+    columns = _choose_columns(frame, settings, id_column, timestamp_column, target_columns)
+    timestamp_column = columns["timestamp_column"]
+    if timestamp_column is not None:
+        frame = frame.assign(**{timestamp_column: pd.to_datetime(frame[timestamp_column])})
+    freq = freq or settings.get("freq")
+    if timestamp_column is not None and freq is None:
+        raise TableError("the model knows no frequency: give freq, such as freq='h'")
+    sentinels = settings.get("missing_value")
+    panel = read_panel(
+        frame,
+        freq=freq if timestamp_column else None,
+        time_zone=time_zone or settings.get("time_zone"),
+        missing_values=tuple(value for value in np.atleast_1d(sentinels) if value is not None),
+        ahead=prediction_length,
+        **columns,
+    )
+    return frame, panel, columns
+
+
+def _choose_columns(
+    frame: "pd.DataFrame",
+    settings: dict,
+    id_column: str | None,
+    timestamp_column: str | None,
+    target_columns: list[str] | None,
+) -> dict:
+    here = {name: settings.get(name) for name in ("id_column", "timestamp_column") if settings.get(name) in frame}
+    datetimes = [column for column in frame.columns if pd.api.types.is_datetime64_any_dtype(frame[column])]
+    id_column = id_column or here.get("id_column")
+    timestamp_column = timestamp_column or here.get("timestamp_column") or next(iter(datetimes), None)
+    left = [column for column in frame.columns if column not in (id_column, timestamp_column)]
+    of_training = [column for column in left if column in (settings.get("target_columns") or [])]
+    target_columns = list(target_columns or (of_training if id_column else []) or left)
+    for column in (id_column, timestamp_column, *target_columns):
+        if column is not None and column not in frame.columns:
+            raise TableError(f"there is no column {column!r}: the table has {list(frame.columns)}")
+    for column in target_columns:
+        if not pd.api.types.is_numeric_dtype(frame[column]) or pd.api.types.is_bool_dtype(frame[column]):
+            raise TableError(f"column {column!r} holds no numbers: name id_column, timestamp_column, target_columns")
+    if id_column is not None and timestamp_column is None:
+        raise TableError("a table with an id column needs a time column: give timestamp_column")
+    return {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
 
 
 @dataclass(frozen=True)
@@ -53,7 +124,7 @@ def scaler_of(panel: Panel, target_columns: list[str], settings: dict, scaling: 
     """
     if scaling not in SCALINGS:
         raise TableError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}")
-    index = {name: position for position, name in enumerate(settings["columns"])}
+    index = {name: position for position, name in enumerate(settings.get("columns", []))}
     names = _channel_names(panel, target_columns, settings)
     positions = np.array([[index.get(name, -1) for name in row] for row in names], dtype=np.int64)
     known = positions >= 0
@@ -64,9 +135,8 @@ def scaler_of(panel: Panel, target_columns: list[str], settings: dict, scaling: 
             f"training ({int((~known).sum())} of {known.size} are not): take scaling='auto' or 'history'"
         )
     taken = known if scaling != "history" else np.zeros_like(known)
-    mean, std = (
-        np.where(taken, np.array(settings[name], dtype=np.float64)[positions], np.nan) for name in ("mean", "std")
-    )
+    trained = (np.array([*settings.get(name, []), np.nan], dtype=np.float64) for name in ("mean", "std"))
+    mean, std = (np.where(taken, values[positions], np.nan) for values in trained)
     return Scaler(positions, mean, std)
 
 
@@ -126,7 +196,7 @@ def forecast_frame(
     if panel.ids is not None:
         columns[id_column] = panel.ids.repeat(steps).reset_index(drop=True)
     if panel.grid is not None:
-        columns[timestamp_column] = panel.stamps(np.arange(1, steps + 1))
+        columns[timestamp_column] = panel.stamps(panel.last, np.arange(panel.num_groups), np.arange(1, steps + 1))
     return pd.DataFrame({column: columns[column] for column in frame.columns if column in columns})
 
 

@@ -111,16 +111,15 @@ class Panel:
         block[group[inside], position[inside]] = self.values[rows][inside]
         return block
 
-    def times(self, steps: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
-        """`datetime64[ns]` `[G, s]`, on the clock: steps after each group's last one (0 is it, -1 the one before)."""
-        last = self.last if last is None else last
-        return self.grid.times(last[:, None] + steps, self.phase[:, None])
+    def times(self, number: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """`datetime64[ns]` `[n, s]`, on the clock, of the steps `number` `[n, s]` of the groups `group` `[n]`."""
+        return self.grid.times(number, self.phase[group][:, None])
 
-    def stamps(self, steps: np.ndarray, last: np.ndarray | None = None) -> "pd.Series":
-        """The same as a column of `G * s` timestamps like that of the table."""
-        last = self.last if last is None else last
-        _, example, inverse = np.unique(self.grid.times(last, self.phase), return_index=True, return_inverse=True)
-        times = self.grid.times(last[example][:, None] + steps, self.phase[example][:, None])
+    def stamps(self, number: np.ndarray, group: np.ndarray, steps: np.ndarray) -> "pd.Series":
+        """A column of `n * s` timestamps like that of the table: `steps` `[s]` after the step `number` `[n]`."""
+        start = self.times(number[:, None], group)[:, 0]
+        _, example, inverse = np.unique(start, return_index=True, return_inverse=True)
+        times = self.times(number[example][:, None] + steps, group[example])
         rows = inverse[:, None] * len(steps) + np.arange(len(steps))
         return self.clock.write(times.ravel()).take(rows.ravel()).reset_index(drop=True)
 
