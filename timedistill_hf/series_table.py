@@ -19,6 +19,8 @@ from .student.panel_timedistill import Panel, read_panel
 
 logger = logging.getLogger(__name__)
 
+_MONTHS = [datetime.date(2000, month, 1) for month in range(1, 13)]
+
 
 @dataclass(frozen=True)
 class SeriesTable:
@@ -175,25 +177,29 @@ def _frequency(
     processor: TimeDistillProcessor,
 ) -> str | None:
     """The frequency of training; of months and longer steps, the table's dates may be other ones (end, begin)."""
-    if processor.freq is not None and _calendar_kind(processor.freq) is None:
+    anchors = [] if processor.freq is None else _anchors(processor.freq)
+    if processor.freq is not None and not anchors:
         return processor.freq
     longest = frame
     if id_column is not None:
         ids = frame[id_column]
         longest = frame[ids == ids.value_counts().index[0]]
-    stamps = longest[timestamp_column]
+    stamps = longest[timestamp_column].sort_values()
     if stamps.dt.tz is not None:
-        local = stamps.dt.tz_convert(time_zone) if time_zone else stamps
-        stamps = local.dt.tz_localize(None)
-    found = find_frequency(pd.DatetimeIndex(stamps.sort_values()))
+        stamps = (stamps.dt.tz_convert(time_zone) if time_zone else stamps).dt.tz_localize(None)
+    index = pd.DatetimeIndex(stamps)
     if processor.freq is None:
-        return found
-    alike = found is not None and _calendar_kind(found) == _calendar_kind(processor.freq)
-    return found if alike else processor.freq
+        return find_frequency(index)
+    days = index.normalize()
+    fits = (freq for freq in anchors if days.isin(pd.date_range(days[0], days[-1], freq=freq)).all())
+    return next(fits, processor.freq)
 
 
-def _calendar_kind(freq: str) -> tuple | None:
-    """What months, quarters and years have in common however they are anchored; `None` for other steps."""
+def _anchors(freq: str) -> list[str]:
+    """The frequencies of as many months, on whatever dates they begin or end, itself first; none of other steps."""
     offset = pd.tseries.frequencies.to_offset(freq)
-    name = type(offset).__name__.removesuffix("Begin").removesuffix("End").removeprefix("Business").removeprefix("B")
-    return (name, offset.n) if name in ("Month", "Quarter", "Year") else None
+    letter = next((each for each in ("M", "Q", "Y") if offset.rule_code.removeprefix("B").startswith(each)), None)
+    if letter is None:
+        return []
+    months = {"M": [""], "Q": ["-JAN", "-FEB", "-MAR"], "Y": [f"-{month:%b}".upper() for month in _MONTHS]}[letter]
+    return [freq, *(f"{offset.n}{day}{letter}{end}{month}" for day in ("", "B") for end in "SE" for month in months)]

@@ -101,7 +101,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
         preprocess_params, _, _ = self._sanitize_parameters(**kwargs)
         params = {**self._preprocess_params, **preprocess_params, "batch_size": batch_size or self._batch_size}
         if isinstance(inputs, torch.utils.data.Dataset) and not isinstance(inputs, torch.utils.data.IterableDataset):
-            inputs = (inputs[index] for index in range(len(inputs)))
+            inputs = map(inputs.__getitem__, range(len(inputs)))
         if isinstance(inputs, (Iterator, torch.utils.data.IterableDataset)):
             return self._stream(iter(inputs), params)
         return self.run_single(inputs, params, {}, {})
@@ -284,7 +284,7 @@ def _read_values(given, number: int, settings: dict) -> tuple[torch.Tensor, dict
     if _is_pandas(given, "Series"):
         given = given.to_numpy(dtype="float64", na_value=float("nan"))
     try:
-        values = torch.as_tensor(given).double()
+        values = (given if isinstance(given, torch.Tensor) else torch.tensor(given)).detach().cpu().double()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"input {number} holds no numbers ({error}): give NaN where one is missing") from error
     if values.ndim not in (1, 2, 3) or values.numel() == 0:
