@@ -23,7 +23,9 @@ def test_import_registers_the_models_and_loads_nothing_heavy():
     assert done.stdout.split("\n")[:2] == ["TimeDistillForPrediction", "[]"], done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("script", ["distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "reproduce.py"])
+@pytest.mark.parametrize(
+    "script", ["distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "backtest.py", "reproduce.py"]
+)
 def test_help_is_complete_and_loads_no_data_library(script):
     code = (
         "import runpy, sys; script = sys.argv[1]; sys.argv = [script, '--help']\n"
@@ -33,7 +35,8 @@ def test_help_is_complete_and_loads_no_data_library(script):
     done = run(code, str(SCRIPTS / script))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "HEAVY []" in done.stdout
-    own = {"forecast.py": ("--model", "--input", "--output"), "reproduce.py": ("--matrix", "--report")}
+    tables = ("--model", "--input", "--output")
+    own = {"forecast.py": tables, "backtest.py": tables, "reproduce.py": ("--matrix", "--report")}
     flags = own.get(script, ("--dataset", "--data_dir"))
     assert all(flag in done.stdout for flag in flags)
 

@@ -218,7 +218,7 @@ def test_the_script_writes_forecasts_and_metrics_once(tmp_path, monkeypatch, cap
     run(monkeypatch, "backtest.py", *command)
     printed = capsys.readouterr().out
     expected = backtest(forecaster(), table(), num_windows=2)
-    assert "5 windows, 10 steps apart, season of 7 steps" in printed
+    assert "6 windows, 10 steps apart, season of 7 steps" in printed
     assert f"{expected.overall['forecast']['mase']:.4g}" in printed
     close(pd.read_parquet(target)["forecast"], expected.forecasts["forecast"])
     metrics = json.loads((tmp_path / "tested.json").read_text())
