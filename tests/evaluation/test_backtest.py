@@ -1,6 +1,7 @@
 """The rolling backtest against plain loops: what predict_df gives of a table that ends at the cutoff."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -184,6 +185,18 @@ def test_models_that_see_all_channels_are_those_of_predict(monkeypatch, kind, fo
     with pytest.raises(InputError, match="forecasts the series of its training together"):
         extra = long(wide(), ("x", "a", "new"))
         backtest(model if form == "long" else trained_on(long(wide(), "xam"), id_column="store"), extra)
+
+
+def test_a_series_is_a_table_too():
+    for frame, options in ((wide(), {}), (long(wide(), ("x", "a", "m")), {"id_column": "store"})):
+        model, loaded = trained_on(frame, **options), load_series(frame, **options)
+        expected = backtest(model, frame, num_windows=2).forecasts
+        found = backtest(model, loaded, num_windows=2).forecasts
+        assert found["id"].tolist() == [str(name) for name in expected[expected.columns[0]]]
+        pd.testing.assert_frame_equal(found.iloc[:, 1:], expected.iloc[:, 1:])
+    loaded = replace(load_series(wide()), regularized=False)
+    rows = backtest(trained_on(wide()), loaded, num_windows=1).forecasts
+    assert rows["step"].tolist() == 3 * list(range(ROWS - HORIZON, ROWS))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

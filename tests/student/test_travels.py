@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.dynamic_module_utils import get_imports
 
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.student import modeling_timedistill
@@ -70,4 +71,5 @@ def test_the_folder_imports_only_torch_and_transformers():
             if line.startswith(("import ", "from ")):
                 assert line.split()[1].split(".")[0] in allowed, line
                 assert path.stem in of_tables or line.split()[1][1:] not in of_tables, line
+        assert set(get_imports(path)) <= allowed, path  # what loading the code from the Hub asks for
         assert text.count("import pandas") == text.count("if is_pandas_available():\n    import pandas as pd\n"), path

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from ..cli.table_settings import BacktestSettings
 from ..data.grid import season_of
+from ..data.series import Series
 from ..data.sources import read_file
 from ..errors import InputError, listed
 from ..files import FrameWriter, write_json
@@ -55,7 +56,7 @@ class Backtest:
 
 def backtest(
     forecaster: Forecaster | str | Path,
-    data: pd.DataFrame,
+    data: pd.DataFrame | Series,
     *,
     num_windows: int | None = None,
     step: int | None = None,
@@ -76,7 +77,8 @@ def backtest(
 
     Args:
         forecaster: a [`Forecaster`], or the folder or Hub id of one.
-        data, id_column, timestamp_column, target_columns, freq, time_zone, scaling: as for `Forecaster.predict_df`.
+        data: a DataFrame, or a [`Series`] (`load_series(...)`, or the `series` of `make_windows`).
+        id_column, timestamp_column, target_columns, freq, time_zone, scaling: as for `Forecaster.predict_df`.
         num_windows: windows a series, the last of which ends with it; fewer for a series too short for them. `None`:
             as many as there is a full look-back for. Where given, a model that forecasts each series by itself needs
             one season of history only, or half the look-back where a season is longer.
@@ -95,7 +97,9 @@ def backtest(
             raise InputError(f"{name}={value}: expected a positive number")
     processor = forecaster.processor
     is_free = is_channel_free(forecaster.model.config)
-    if not is_free and (id_column or processor.id_column) is None:
+    if isinstance(data, Series):
+        data, freq = _as_frame(data), freq or data.freq
+    if not is_free and id_column is None and processor.id_column not in data.columns:
         target_columns = target_columns or processor.columns
     columns = {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
     table = read_series_table(data, processor, freq=freq, time_zone=time_zone, scaling=scaling, **columns)
@@ -169,6 +173,14 @@ def backtest_file(settings: BacktestSettings) -> str:
         f"{table}\n\n{result.windows} windows, {result.step} steps apart, season of {result.season} steps: "
         f"{settings.output}, {settings.metrics_path}"
     )
+
+
+def _as_frame(series: Series) -> pd.DataFrame:
+    """A series as a wide table; its timestamps only where its steps lie on their grid."""
+    frame = pd.DataFrame(series.values.numpy(), columns=list(series.columns))
+    if series.timestamps is not None and series.freq is not None and series.regularized:
+        frame.insert(0, series.timestamp_column, series.clock.write(series.timestamps))
+    return frame
 
 
 def _common(table: SeriesTable, processor: TimeDistillProcessor) -> tuple[np.ndarray, np.ndarray]:
