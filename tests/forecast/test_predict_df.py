@@ -145,7 +145,7 @@ def test_known_series_have_the_scaler_of_training_and_others_their_own(caplog):
     close(model.predict_df(frame, scaling="history")["y"], np.tile(own, 3))
     known = frame[frame["item"] != "new"]
     np.testing.assert_array_equal(model.predict_df(known, scaling="training")["y"], model.predict_df(known)["y"])
-    with pytest.raises(InputError, match="'new' is no series of the model's training .1 of 3 are not.: take scaling"):
+    with pytest.raises(InputError, match=r"'new' is no series of the model's training .1 of 3 are not.: take scaling"):
         model.predict_df(frame, scaling="training")
     with pytest.raises(InputError, match="scaling='x': expected one of 'auto', 'training', 'history'"):
         model.predict_df(frame, scaling="x")
@@ -209,7 +209,7 @@ def test_a_student_bound_to_its_channels_forecasts_those(channels):
         with torch.no_grad():
             expected = bound(past_values=past).prediction_outputs[0, :, list(KNOWN).index(name)].numpy() * std + mean
         close(forecast.loc[forecast["item"] == name, "y"], expected)
-    with pytest.raises(InputError, match="1 of .* series are not of the model's training, .* bound to the channels"):
+    with pytest.raises(InputError, match=r"1 of .* series are not of the model's training, .* bound to the channels"):
         Forecaster(bound, model.processor).predict_df(pd.concat([frame, series("new", noise(30))]))
 
 
@@ -277,7 +277,7 @@ def test_series_may_lie_on_shifted_grids():
 def test_another_frequency_is_refused_unless_it_is_named():
     model = forecaster()
     daily = series("x", noise(40), freq="D")
-    with pytest.raises(InputError, match="rows are 24 steps of 'h' apart: resample .* or give its own freq"):
+    with pytest.raises(InputError, match=r"rows are 24 steps of 'h' apart: resample .* or give its own freq"):
         model.predict_df(daily)
     forecast = model.predict_df(daily, freq="D")
     assert forecast["ds"].iloc[0] == pd.Timestamp("2024-02-10")
