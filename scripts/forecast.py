@@ -6,10 +6,13 @@ look-back of the history counts: a shorter one is filled up with missing steps i
 of known values in it. Left-out steps, empty cells and the sentinel of training are missing. All ids of a long table
 are forecast from its last timestamp. Infinite values, another frequency than in training, columns that are missing,
 and ids that are missing or unknown are errors.
+
+With --each_series every series is forecast by itself, from its own last timestamp on: ids may be unknown to the model,
+end at different times and be short. That takes a student whose weights are free of the channel count.
 """
 
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.settings import ForecastSettings
+from timedistill_hf.cli.table_settings import ForecastSettings
 
 
 def main() -> None:

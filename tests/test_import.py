@@ -23,7 +23,9 @@ def test_import_registers_the_models_and_loads_nothing_heavy():
     assert done.stdout.split("\n")[:2] == ["TimeDistillForPrediction", "[]"], done.stderr[-2000:]
 
 
-WITH_SETTINGS = ("distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "reproduce.py", "plot.py")
+WITH_SETTINGS = (
+    "distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "backtest.py", "reproduce.py", "plot.py",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("script", [*WITH_SETTINGS, "make_model_cards.py"])
@@ -36,8 +38,10 @@ def test_help_is_complete_and_loads_no_data_library(script):
     done = run(code, str(SCRIPTS / script))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "HEAVY []" in done.stdout
+    tables = ("--model", "--input", "--output")
     own = {
-        "forecast.py": ("--model", "--input", "--output"),
+        "forecast.py": tables,
+        "backtest.py": tables,
         "reproduce.py": ("--matrix", "--report"),
         "plot.py": ("--run", "--results", "--output"),
         "make_model_cards.py": ("--results_dir", "--output_dir"),

@@ -1,12 +1,13 @@
 """Distil heavy forecasters into small ones, the Hugging Face way (TimeDistill, arXiv 2502.15016).
 
-Importing the package registers its models with transformers' Auto classes; everything heavier (Trainer, datasets,
-pandas, matplotlib) is imported where it is first used.
+Importing the package registers its models with transformers' Auto classes and its pipeline; everything heavier
+(Trainer, datasets, pandas, matplotlib) is imported where it is first used.
 """
 
 from importlib import import_module
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTimeSeriesPrediction
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from .models.itransformer import ITransformerConfig, ITransformerForPrediction
 from .models.light_ts import LightTSConfig, LightTSForPrediction
@@ -15,6 +16,7 @@ from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
 from .models.timesnet import TimesNetConfig, TimesNetForPrediction
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, TimeDistillForPrediction
+from .student.pipeline_timedistill import TASK, TimeSeriesForecastingPipeline
 
 
 __version__ = "0.1.0"
@@ -34,7 +36,13 @@ for _config, _model in (
     _config.register_for_auto_class()
     _model.register_for_auto_class("AutoModelForTimeSeriesPrediction")
 
+PIPELINE_REGISTRY.register_pipeline(
+    TASK, TimeSeriesForecastingPipeline, pt_model=(AutoModelForTimeSeriesPrediction,), type="time"
+)
+TimeDistillConfig.has_registered_pipeline = True
+
 _LAZY = {
+    "backtest": ".evaluation.backtest",
     "Forecaster": ".forecaster",
     "CallableTeacher": ".teachers.callable",
     "ForecastTrainer": ".training.forecast_trainer",
@@ -67,6 +75,7 @@ __all__ = [
     "TimeMixerForPrediction",
     "TimesNetConfig",
     "TimesNetForPrediction",
+    "TimeSeriesForecastingPipeline",
     *_LAZY,
 ]
 

@@ -7,6 +7,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_json(path: str | Path, content: object) -> None:
@@ -33,6 +38,40 @@ def staged_file(path: str | Path) -> Iterator[Path]:
         os.replace(stage, path)
     finally:
         stage.unlink(missing_ok=True)
+
+
+class FrameWriter:
+    """Writes a table part by part to a `.csv` or `.parquet` file, which is whole or not there.
+
+    Use it as a context; parts are DataFrames of the same columns and types.
+    """
+
+    def __init__(self, path: str | Path):
+        self._path = Path(path)
+
+    def __enter__(self) -> "FrameWriter":
+        self._staged = staged_file(self._path)
+        self._stage = self._staged.__enter__()
+        self._parquet = None
+        return self
+
+    def write(self, frame: "pd.DataFrame") -> None:
+        """Append `frame`, without its index."""
+        if self._path.suffix.lower() == ".csv":
+            frame.to_csv(self._stage, index=False, mode="a", header=not self._stage.exists())
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        if self._parquet is None:
+            self._parquet = pq.ParquetWriter(self._stage, table.schema)
+        self._parquet.write_table(table)
+
+    def __exit__(self, *failure) -> bool | None:
+        if self._parquet is not None:
+            self._parquet.close()
+        return self._staged.__exit__(*failure)
 
 
 def _finite(content: object) -> object:

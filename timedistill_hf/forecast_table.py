@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from .data.calendar import calendar_features
-from .data.frames import channel_names, frame_to_series, has_zone, is_saved_index, plain_table
+from .data.frames import channel_names, frame_to_series, is_saved_index, plain_table
 from .data.grid import check_frequency
 from .data.series import Series
 from .errors import InputError, listed
@@ -66,15 +66,11 @@ class TableWindow:
     def _timestamps(self, repeats: int = 1) -> pd.Series:
         """The future timestamps, of the type that the table has: datetimes of its zone and unit, or dates.
 
-        Text that says its zone is answered in UTC, which is said too.
+        Text that says its zone is answered in UTC, or in the time zone of training, which is said too.
         """
         given = self.frame[self.series.timestamp_column]
-        future = pd.Series(self.future)
-        if has_zone(given):
-            future = future.dt.tz_localize("UTC")
-        if pd.api.types.is_datetime64_any_dtype(given):
-            future = (future.dt.tz_convert(given.dt.tz) if has_zone(given) else future).dt.as_unit(given.dt.unit)
-        elif type(given.iloc[0]) is datetime.date:
+        future = self.series.clock.write(self.future.to_numpy())
+        if type(given.iloc[0]) is datetime.date:
             future = future.dt.date
         return future.take(np.tile(np.arange(len(future)), repeats)).reset_index(drop=True)
 
@@ -101,6 +97,7 @@ def read_table(frame: pd.DataFrame, processor: TimeDistillProcessor) -> Series:
         season=processor.season,
         regularize=processor.regularized,
         freq=processor.freq,
+        time_zone=processor.time_zone,
     )
     _check_channels(series.columns, processor)
     used = {series.id_column, series.timestamp_column, *(series.target_columns or series.columns)}
@@ -110,7 +107,7 @@ def read_table(frame: pd.DataFrame, processor: TimeDistillProcessor) -> Series:
     position = {column: index for index, column in enumerate(series.columns)}
     values = series.values[:, [position[column] for column in processor.columns]]
     series = replace(series, values=values, columns=tuple(processor.columns))
-    return series if processor.missing_value is None else series.with_missing(processor.missing_value)
+    return series.with_missing(processor.sentinels) if processor.sentinels else series
 
 
 def _check_channels(columns: Iterable[str], processor: TimeDistillProcessor) -> None:

@@ -9,11 +9,12 @@ import torch
 from transformers import PreTrainedModel
 
 from .adapters import run_model
-from .cli.settings import ForecastSettings
+from .cli.table_settings import ForecastSettings
 from .errors import InputError
 from .files import staged_file
 from .loading import check_fits, commit_of_model, load_model, load_processor
 from .processor import TimeDistillProcessor
+from .student import TimeDistillConfig
 from .teachers import Teacher, hub_options
 
 
@@ -83,6 +84,80 @@ class Forecaster:
         """The forecast of a table's window, as such a table."""
         return window.to_frame(self._forecast(self.processor(window))[0])
 
+    def predict_df(
+        self,
+        df: "pd.DataFrame",
+        *,
+        id_column: str | None = None,
+        timestamp_column: str | None = None,
+        target_columns: list[str] | None = None,
+        freq: str | None = None,
+        time_zone: str | None = None,
+        scaling: str = "auto",
+        batch_size: int | None = None,
+    ) -> "pd.DataFrame":
+        """Forecast every series of a table from its own last row on, those included that the model has never seen.
+
+        A student whose weights are free of the channel count (`model.config.is_channel_bound` is false) forecasts any
+        series; one that is bound forecasts those of its training. Series are forecast each on its own, so one that is
+        short or broken harms no other.
+
+        Args:
+            df: wide (a column a series) or long (id, time, one or more value columns), up to the present.
+            id_column: column of ids, of any type; that of training where `None`, if the table has it, else the table
+                is wide.
+            timestamp_column: that of training, or found by type or name, where `None`.
+            target_columns: value columns; those of training in a long table that has them, all others where `None`.
+            freq: pandas frequency of the table, where it is not that of training.
+            time_zone: whose clock timestamps without a zone show (`"Europe/Berlin"`), or whose calendar others follow;
+                that of training where `None`.
+            scaling: `"auto"` standardises a series that is known from training as there, another with mean and
+                deviation of its own look-back; `"history"` all with their own; `"training"` accepts only known ones.
+            batch_size: series in the model at once; as many as make four million values where `None`.
+
+        Returns:
+            A table like `df` with its columns in their order, `prediction_length` rows an id; ids in the order of
+            their first rows, timestamps in the table's zone, forecasts as float64 in the data's units (NaN, with a
+            warning, for a series without any value in its look-back).
+
+        Raises:
+            InputError: the table cannot be read, its steps are not those of training, or the model cannot forecast a
+                series by itself.
+        """
+        import pandas as pd
+
+        from .series_table import read_series_table, warn_of_short
+        from .student.clock_timedistill import TableError
+        from .student.frames_timedistill import forecast_panel
+
+        if not isinstance(df, pd.DataFrame):
+            raise InputError(f"{type(df).__name__!r} is no DataFrame: predict takes arrays")
+        self._check_series_by_series()
+        table = read_series_table(
+            df,
+            self.processor,
+            id_column=id_column,
+            timestamp_column=timestamp_column,
+            target_columns=target_columns,
+            freq=freq,
+            time_zone=time_zone,
+            scaling=scaling,
+        )
+        warn_of_short(table, self.processor)
+        self.model.eval()
+        lengths = (self.processor.context_length, self.processor.prediction_length)
+        try:
+            forecasts = forecast_panel(self.model, table.panel, table.scaler, *lengths, batch_size)
+        except TableError as error:
+            raise InputError(f"history: {error}") from error
+        return table.to_frame(forecasts)
+
+    def _check_series_by_series(self) -> None:
+        if not isinstance(self.model.config, TimeDistillConfig):
+            raise InputError(
+                "predict_df forecasts each series on its own, which a teacher may not: use predict, or a student"
+            )
+
     @torch.no_grad()
     def _forecast(self, inputs: dict[str, torch.Tensor]) -> np.ndarray:
         self.model.eval()
@@ -104,10 +179,14 @@ def forecast_file(settings: ForecastSettings) -> str:
     from .forecast_table import read_window
 
     forecaster = Forecaster.from_pretrained(settings.model, revision=settings.revision)
-    window = read_window(read_file(Path(settings.input), forecaster.processor.id_column), forecaster.processor)
+    frame = read_file(Path(settings.input), settings.id_column or forecaster.processor.id_column)
+    window = None if settings.each_series else read_window(frame, forecaster.processor)
     if torch.accelerator.is_available():
         forecaster.model.to(torch.accelerator.current_accelerator())
-    table = forecaster.predict_window(window)
+    if window is None:
+        table = forecaster.predict_df(frame, **settings.table_options())
+    else:
+        table = forecaster.predict_window(window)
     try:
         with staged_file(settings.output) as stage:
             if stage.suffix.lower() == ".csv":
@@ -117,5 +196,7 @@ def forecast_file(settings: ForecastSettings) -> str:
     except OSError as error:
         raise InputError(f"{settings.output!r} cannot be written: {error}") from error
     steps = forecaster.processor.prediction_length
+    if window is None:
+        return f"{len(table)} rows, {steps} steps from each series' end: {settings.output}"
     when = "" if window.future is None else f" from {window.future[0]} to {window.future[-1]}"
     return f"{window.series.num_channels} series, {steps} steps{when}: {settings.output}"

@@ -27,7 +27,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         context_length, prediction_length: L and S of the model.
         timestamp_column, freq: how time is named and how far apart rows are (pandas alias), where known.
         season: steps of one season.
-        id_column, target_columns, regularized, missing_value: how tables are read, as in training: see [`Series`].
+        id_column, target_columns, regularized, missing_value, time_zone: how tables are read, as in training: see
+            [`Series`]. Several values may mean missing.
         time_features: whether the model was trained with calendar features.
         dataset, fingerprint: name and hash of the series that it was fitted on, for model cards.
     """
@@ -47,10 +48,11 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         id_column: str | None = None,
         target_columns: list[str] | None = None,
         regularized: bool = True,
-        missing_value: float | None = None,
+        missing_value: float | list[float] | None = None,
         time_features: bool = False,
         dataset: str | None = None,
         fingerprint: str | None = None,
+        time_zone: str | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -76,10 +78,11 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         self.id_column = id_column
         self.target_columns = None if target_columns is None else list(target_columns)
         self.regularized = bool(regularized)
-        self.missing_value = missing_value
+        self.missing_value = list(missing_value) if isinstance(missing_value, (list, tuple)) else missing_value
         self.time_features = bool(time_features)
         self.dataset = dataset
         self.fingerprint = fingerprint
+        self.time_zone = time_zone
 
     @classmethod
     def fit(
@@ -111,6 +114,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             missing_value=series.missing_value,
             dataset=series.name,
             fingerprint=series.fingerprint(),
+            time_zone=series.time_zone,
         )
 
     @classmethod
@@ -142,6 +146,12 @@ class TimeDistillProcessor(FeatureExtractionMixin):
                 f"the data have columns {listed(columns)}, the processor was fitted on {listed(self.columns)}: select "
                 "and order them alike (--target_columns), or fit a new processor"
             )
+
+    @property
+    def sentinels(self) -> tuple[float, ...]:
+        """The values that mean missing."""
+        values = self.missing_value if isinstance(self.missing_value, list) else [self.missing_value]
+        return tuple(float(value) for value in values if value is not None)
 
     def has_scaler_of(self, other: "TimeDistillProcessor") -> bool:
         """Whether both standardise the columns that they share alike, to a thousandth of a deviation."""
@@ -218,8 +228,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         values = values[:, -self.context_length :]
         if torch.isinf(values).any():
             raise InputError("the history holds an infinite value: replace it, or pass NaN where it is missing")
-        if self.missing_value is not None:
-            values = torch.where(values == self.missing_value, torch.nan, values)
+        for sentinel in self.sentinels:
+            values = torch.where(values == sentinel, torch.nan, values)
         observed = ~torch.isnan(values)
         past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
         if bool(observed.all()):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from tests.bad_input.tables import BASE
 from tests.conftest import CONTEXT, HORIZON, tiny_teacher
@@ -73,3 +74,10 @@ def _snapshot(folder: Path) -> dict:
     return {
         path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None) for path in folder.rglob("*")
     }
+
+
+@pytest.fixture(autouse=True)
+def _deepspeed_as_before():
+    """A refused --deepspeed leaves its settings behind until they are collected, and later models would read them."""
+    yield
+    unset_hf_deepspeed_config()

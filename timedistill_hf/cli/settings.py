@@ -39,7 +39,16 @@ class DataSettings:
         default=None, metadata={"help": "Value columns; all others if not given."}
     )
     season: int | None = field(default=None, metadata={"help": "Steps of one season, for the naive control and MASE."})
-    missing_value: float | None = field(default=None, metadata={"help": "Sentinel that means missing, such as -9999."})
+    missing_value: list[float] | None = field(
+        default=None, metadata={"help": "Sentinel that means missing, such as -9999, or several."}
+    )
+    time_zone: str | None = field(
+        default=None,
+        metadata={
+            "help": "Zone whose clock the timestamps show, such as Europe/Berlin, where they do not say it, or whose "
+            "calendar days follow."
+        },
+    )
 
     def __post_init__(self):
         if self.season is not None and self.season < 1:
@@ -59,6 +68,7 @@ class DataSettings:
             target_columns=self.target_columns,
             season=self.season,
             missing_value=self.missing_value,
+            time_zone=self.time_zone,
             hub_config=self.hub_config,
             dataset_revision=self.dataset_revision,
         )
@@ -345,35 +355,6 @@ class EvaluateSettings:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
         if self.output is not None:
             check_output(self.output, self.overwrite)
-
-
-@dataclass
-class ForecastSettings:
-    """A table to forecast."""
-
-    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
-    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
-    input: str = field(default=None, metadata={"help": "The history: a .csv or .parquet file like that of training."})
-    output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
-    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
-    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
-
-    def __post_init__(self):
-        for name, what in (
-            ("model", "the folder or Hub id of a trained student or teacher"),
-            ("input", "the .csv or .parquet file that holds the history"),
-            ("output", "the .csv or .parquet file to write"),
-        ):
-            if getattr(self, name) is None:
-                raise InputError(f"--{name} is missing: give {what}")
-        for name in ("input", "output"):
-            if Path(getattr(self, name)).suffix.lower() not in (".csv", ".parquet"):
-                raise InputError(f"--{name} {getattr(self, name)!r}: expected a name that ends in .csv or .parquet")
-        if not Path(self.input).is_file():
-            raise InputError(f"--input {self.input!r}: there is no such file")
-        check_output(self.output, self.overwrite)
-        if Path(self.output).exists() and Path(self.output).samefile(self.input):
-            raise InputError(f"--output {self.output!r} is the input: give the forecast a file of its own")
 
 
 @dataclass

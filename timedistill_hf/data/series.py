@@ -1,12 +1,18 @@
 """A multivariate series in memory: what every source is turned into and all windows are cut from."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..errors import InputError
+
+
+if TYPE_CHECKING:
+    from ..student.clock_timedistill import Clock
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,9 @@ class Series:
         id_column: the column of series ids, where the source was a long table.
         target_columns: its value columns.
         regularized: whether rows were sorted and left-out steps put back.
-        missing_value: the sentinel that was read as missing.
+        missing_value: the sentinel that was read as missing, or several.
+        clock: how timestamps were read and are written, across changes of daylight saving time.
+        time_zone: whose clock timestamps without a zone were said to show.
     """
 
     values: torch.Tensor
@@ -39,7 +47,9 @@ class Series:
     id_column: str | None = None
     target_columns: tuple[str, ...] | None = None
     regularized: bool = True
-    missing_value: float | None = None
+    missing_value: float | tuple[float, ...] | None = None
+    clock: "Clock | None" = None
+    time_zone: str | None = None
 
     def __post_init__(self):
         if self.values.ndim != 2 or self.values.shape[1] != len(self.columns):
@@ -62,13 +72,24 @@ class Series:
     def has_missing(self) -> bool:
         return bool(torch.isnan(self.values).any())
 
-    def with_missing(self, sentinel: float) -> "Series":
-        """A copy in which every cell equal to `sentinel` counts as missing."""
-        values = torch.where(self.values == sentinel, torch.nan, self.values)
-        return replace(self, values=values, missing_value=sentinel)
+    def with_missing(self, sentinel: float | Sequence[float]) -> "Series":
+        """A copy in which every cell equal to `sentinel`, or to one of several, counts as missing."""
+        sentinels = as_sentinels(sentinel)
+        values = self.values
+        for value in sentinels:
+            values = torch.where(values == value, torch.nan, values)
+        return replace(self, values=values, missing_value=sentinels[0] if len(sentinels) == 1 else sentinels)
 
     def fingerprint(self) -> str:
         """A short hash of values and column names; the same data give the same one on every machine."""
         digest = hashlib.sha256(repr((self.columns, tuple(self.values.shape))).encode())
         digest.update(np.ascontiguousarray(self.values.numpy()).astype("<f4").tobytes())
         return digest.hexdigest()[:16]
+
+
+def as_sentinels(missing_value: float | Sequence[float] | None) -> tuple[float, ...]:
+    """The values that mean missing, of none, one or several."""
+    if missing_value is None:
+        return ()
+    values = missing_value if isinstance(missing_value, (list, tuple)) else [missing_value]
+    return tuple(float(value) for value in values)

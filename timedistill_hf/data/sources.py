@@ -12,7 +12,7 @@ from ..errors import InputError, did_you_mean
 from .benchmarks import BENCHMARKS, HUB_DATASET, Benchmark
 from .csv_files import csv_format, not_utf8
 from .hub_datasets import read_hub
-from .series import Series
+from .series import Series, as_sentinels
 from .splits import STANDARD_RATIOS, SplitSpec
 from .synthetic import NAME as SYNTHETIC
 from .synthetic import synthetic_series
@@ -39,7 +39,8 @@ def load_series(
     id_column: str | None = None,
     target_columns: list[str] | None = None,
     season: int | None = None,
-    missing_value: float | None = None,
+    missing_value: float | list[float] | None = None,
+    time_zone: str | None = None,
     hub_config: str | None = None,
     dataset_revision: str | None = None,
 ) -> Series:
@@ -51,7 +52,10 @@ def load_series(
         data_dir: folder with the benchmark files.
         timestamp_column, id_column, target_columns: see [`frame_to_series`]; found where they are obvious.
         season: steps of one season; otherwise the benchmark's, or read from the frequency.
-        missing_value: a sentinel that means missing, such as Weather's -9999 (kept as published unless given).
+        missing_value: a sentinel that means missing, such as Weather's -9999 (kept as published unless given), or
+            several.
+        time_zone: whose clock timestamps without a zone show (`"Europe/Berlin"`), or whose calendar those with one
+            follow; see [`Clock`].
         hub_config: configuration name of a Hub data set; needed where it has several.
         dataset_revision: branch, tag or commit of a Hub data set.
 
@@ -61,8 +65,10 @@ def load_series(
     from .frames import frame_to_series
 
     if isinstance(source, str) and source == SYNTHETIC:
-        if timestamp_column or id_column or target_columns or missing_value is not None:
-            raise InputError("the synthetic series has fixed columns: column options and missing_value are for files")
+        if timestamp_column or id_column or target_columns or time_zone or as_sentinels(missing_value):
+            raise InputError(
+                "the synthetic series has fixed columns: column options, time_zone and missing_value are for files"
+            )
         series = synthetic_series()
         return replace(series, season=season or series.season)
     benchmark = find_benchmark(source)
@@ -77,12 +83,13 @@ def load_series(
         target_columns=target_columns,
         season=season or (benchmark.season if benchmark else None),
         regularize=benchmark is None,
+        time_zone=time_zone,
     )
     if benchmark is not None:
         series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note)
     elif Path(name).is_file():
         series = replace(series, name=Path(name).stem)
-    if missing_value is not None:
+    if as_sentinels(missing_value):
         series = series.with_missing(missing_value)
     return series
 

@@ -99,7 +99,7 @@ def _read(
     license: str,
     description: str,
 ) -> "tuple[HostedSeries, pd.DataFrame]":
-    from ..data.frames import frame_to_series, has_zone, read_columns
+    from ..data.frames import frame_to_series, read_columns
     from ..data.sources import default_split, find_benchmark, read_frame
     from ..data.splits import parse_split
 
@@ -119,11 +119,8 @@ def _read(
         frame, name=name, season=benchmark.season if benchmark else None, regularize=benchmark is None, **roles
     )
     table, time, values = read_columns(frame, name=name, **roles)
-    has_zones = time is not None and time in frame.columns and has_zone(frame[time])
     kept = [column for column in (roles["id_column"], time) if column is not None]
     table = _in_order(table[[*kept, *values]], roles["id_column"], None if benchmark else time)
-    if has_zones:
-        table = table.assign(**{time: table[time].dt.tz_localize("UTC")})
     spec = parse_split(split) if split is not None else default_split(source)
     hosted = HostedSeries(
         config_name=config,

@@ -18,6 +18,7 @@ _OTHER_DATA = (
     "split",
     "target_columns",
     "missing_value",
+    "time_zone",
     "timestamp_column",
     "id_column",
     "hub_config",

@@ -1,0 +1,111 @@
+"""Settings of the scripts that read a table for a saved model: forecast and backtest."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from ..errors import InputError
+from .settings import check_output
+
+
+@dataclass
+class TableSettings:
+    """How a table is read whose series need not be those of training; see `Forecaster.predict_df`."""
+
+    id_column: str | None = field(
+        default=None, metadata={"help": "Column of series ids; that of training if not given and there."}
+    )
+    timestamp_column: str | None = field(
+        default=None, metadata={"help": "Time column; that of training, or found by type or name, if not given."}
+    )
+    target_columns: list[str] | None = field(
+        default=None, metadata={"help": "Value columns; those of training, or all others, if not given."}
+    )
+    freq: str | None = field(default=None, metadata={"help": "Pandas frequency, where it is not that of training."})
+    time_zone: str | None = field(
+        default=None,
+        metadata={"help": "Zone whose clock the timestamps show, such as Europe/Berlin; that of training."},
+    )
+    scaling: str = field(
+        default="auto",
+        metadata={
+            "help": "Standardise with the scaler of training the series that are known from it and others with their "
+            "own look-back ('auto'), all with their own ('history'), or refuse unknown ones ('training').",
+            "choices": ["auto", "history", "training"],
+        },
+    )
+
+    def table_options(self) -> dict:
+        """These settings, as `Forecaster.predict_df` and `backtest` take them."""
+        return {each.name: getattr(self, each.name) for each in fields(TableSettings)}
+
+
+@dataclass
+class ForecastSettings(TableSettings):
+    """A table to forecast."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
+    input: str = field(default=None, metadata={"help": "The history: a .csv or .parquet file like that of training."})
+    output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
+    each_series: bool = field(
+        default=False,
+        metadata={
+            "help": "Forecast each series by itself, from its own last timestamp, also those that the model has never "
+            "seen. The flags of columns, frequency, zone and scaling go with this."
+        },
+    )
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
+
+    def __post_init__(self):
+        check_files(self, "the .csv or .parquet file that holds the history")
+        given = [name for name, value in self.table_options().items() if value != getattr(TableSettings(), name)]
+        if given and not self.each_series:
+            raise InputError(f"--{given[0]} goes with --each_series: without it tables are read as in training")
+
+
+@dataclass
+class BacktestSettings(TableSettings):
+    """A rolling backtest of a saved model."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
+    input: str = field(default=None, metadata={"help": "The table: a .csv or .parquet file."})
+    output: str = field(
+        default=None, metadata={"help": "The .csv or .parquet file for the forecasts; metrics go beside it as .json."}
+    )
+    num_windows: int | None = field(
+        default=None, metadata={"help": "Windows a series; as many as have a full look-back if not given."}
+    )
+    step: int | None = field(default=None, metadata={"help": "Steps between cutoffs; the horizon if not given."})
+    season: int | None = field(default=None, metadata={"help": "Steps of one season, for the naive control and MASE."})
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output files if there are any."})
+
+    def __post_init__(self):
+        check_files(self, "the .csv or .parquet file that holds the series")
+        check_output(self.metrics_path, self.overwrite)
+
+    @property
+    def metrics_path(self) -> str:
+        """Where the metrics go: beside the forecasts, with the ending `.json`."""
+        return str(Path(self.output).with_suffix(".json"))
+
+
+def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) -> None:
+    """Raise where model, input or output is missing or is no table, or the output would replace something."""
+    for name, what in (
+        ("model", "the folder or Hub id of a trained student or teacher"),
+        ("input", input_is),
+        ("output", "the .csv or .parquet file to write"),
+    ):
+        if getattr(settings, name) is None:
+            raise InputError(f"--{name} is missing: give {what}")
+    for name in ("input", "output"):
+        if Path(getattr(settings, name)).suffix.lower() not in (".csv", ".parquet"):
+            raise InputError(f"--{name} {getattr(settings, name)!r}: expected a name that ends in .csv or .parquet")
+    if not Path(settings.input).is_file():
+        raise InputError(f"--input {settings.input!r}: there is no such file")
+    check_output(settings.output, settings.overwrite)
+    if Path(settings.output).exists() and Path(settings.output).samefile(settings.input):
+        raise InputError(f"--output {settings.output!r} is the input: give the result a file of its own")

@@ -1,0 +1,205 @@
+"""A table of series that the model may never have seen: read leniently, each series with an end of its own."""
+
+import datetime
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .data.columns import ID_NAMES, check_roles, read_numbers
+from .data.frames import find_timestamp_column, is_saved_index, plain_table, read_datetimes
+from .data.grid import find_frequency
+from .errors import InputError, listed
+from .processor import TimeDistillProcessor
+from .student.clock_timedistill import TableError
+from .student.frames_timedistill import Scaler, forecast_frame, known_values, scaler_of
+from .student.panel_timedistill import Panel, read_panel
+
+
+logger = logging.getLogger(__name__)
+
+_MONTHS = [datetime.date(2000, month, 1) for month in range(1, 13)]
+
+
+@dataclass(frozen=True)
+class SeriesTable:
+    """A table read for forecasting series by series.
+
+    Args:
+        frame: the table, its time as datetimes.
+        panel: its rows by group and time.
+        scaler: what each series is standardised with.
+        id_column, timestamp_column, target_columns: which column is what; no id column in a wide table.
+        freq: of its steps, `None` where unknown.
+        dates: whether its time column holds dates (`datetime.date`), so that dates are written.
+    """
+
+    frame: pd.DataFrame
+    panel: Panel
+    scaler: Scaler
+    id_column: str | None
+    timestamp_column: str | None
+    target_columns: list[str]
+    freq: str | None
+    dates: bool
+
+    @property
+    def num_series(self) -> int:
+        return self.panel.num_groups * len(self.target_columns)
+
+    def names(self) -> list:
+        """One name a series: its id, or its column in a wide table; `(id, column)` where each has several."""
+        if self.panel.ids is None:
+            return list(self.target_columns)
+        ids = self.panel.ids.tolist()
+        if len(self.target_columns) == 1:
+            return ids
+        return [(identifier, target) for identifier in ids for target in self.target_columns]
+
+    def to_frame(self, forecasts: np.ndarray) -> pd.DataFrame:
+        """`[G, S, K]` in the data's units as a table like the one given."""
+        table = forecast_frame(
+            self.frame,
+            self.panel,
+            forecasts,
+            id_column=self.id_column,
+            timestamp_column=self.timestamp_column,
+            target_columns=self.target_columns,
+        )
+        if self.dates and self.timestamp_column in table:
+            table[self.timestamp_column] = table[self.timestamp_column].dt.date
+        return table
+
+
+def read_series_table(
+    frame: pd.DataFrame,
+    processor: TimeDistillProcessor,
+    *,
+    id_column: str | None = None,
+    timestamp_column: str | None = None,
+    target_columns: list[str] | None = None,
+    freq: str | None = None,
+    time_zone: str | None = None,
+    scaling: str = "auto",
+) -> SeriesTable:
+    """Read a wide or long table whose series need not be those of training.
+
+    Raises:
+        InputError: the table cannot be read, or its steps are not those of training and no `freq` says so.
+    """
+    if len(frame) == 0:
+        raise InputError("the history has no rows: expected one a time step")
+    frame = plain_table(frame, "history")
+    id_column = id_column or (processor.id_column if processor.id_column in frame.columns else None)
+    if timestamp_column is None and processor.timestamp_column in frame.columns:
+        timestamp_column = processor.timestamp_column
+    timestamp_column = timestamp_column or find_timestamp_column(frame)
+    if id_column is not None and timestamp_column is None:
+        raise InputError(f"the history is long (id column {id_column!r}) and has no time column: name it")
+    target_columns = (
+        list(target_columns) if target_columns else _targets(frame, id_column, timestamp_column, processor)
+    )
+    check_roles(frame, timestamp_column, id_column, target_columns, "history")
+    frame = read_numbers(frame, target_columns, "history")
+    time_zone = time_zone or processor.time_zone
+    dates = False
+    if timestamp_column is not None:
+        dates = type(frame[timestamp_column].iloc[0]) is datetime.date
+        stamps = read_datetimes(frame[timestamp_column], "history", time_zone)
+        frame = frame.assign(**{timestamp_column: stamps})
+        freq = freq or _frequency(frame, id_column, timestamp_column, time_zone, processor)
+        if freq is None:
+            logger.warning("history: no frequency is known, so rows are equal steps and forecasts have no time column")
+    columns = {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
+    try:
+        panel = read_panel(
+            frame,
+            freq=freq if timestamp_column else None,
+            time_zone=time_zone,
+            missing_values=processor.sentinels,
+            ahead=processor.prediction_length,
+            **columns,
+        )
+        scaler = scaler_of(panel, target_columns, processor.to_dict(), scaling)
+    except TableError as error:
+        raise InputError(f"history: {error}") from error
+    return SeriesTable(frame, panel, scaler, freq=freq, dates=dates, **columns)
+
+
+def warn_of_short(table: SeriesTable, processor: TimeDistillProcessor) -> None:
+    """Say which series have less than a season of known values in the look-back, and which have none."""
+    needed = max(1, min(processor.season, processor.context_length // 2))
+    known, names = known_values(table.panel, processor.context_length).ravel(), None
+    for is_short, consequence in (
+        ((known > 0) & (known < needed), f"fewer than {needed} known values; their forecasts may be poor"),
+        (known == 0, "no known value; their forecasts are missing"),
+    ):
+        if is_short.any():
+            names = names or table.names()
+            logger.warning(
+                "history: of %d series %d have in the last %d steps %s: %s",
+                len(known), is_short.sum(), processor.context_length, consequence,
+                listed(names[index] for index in np.flatnonzero(is_short)),
+            )  # fmt: skip
+
+
+def _targets(
+    frame: pd.DataFrame, id_column: str | None, timestamp_column: str | None, processor: TimeDistillProcessor
+) -> list[str]:
+    """The value columns of training in a long table that has them; all columns that are left otherwise."""
+    others = [
+        column
+        for column in frame.columns
+        if column not in (id_column, timestamp_column)
+        and not (is_saved_index(column) and pd.api.types.is_integer_dtype(frame[column]))
+    ]
+    trained = processor.target_columns or []
+    if id_column is not None and trained and set(trained) <= set(others):
+        extra = [column for column in others if column not in trained]
+        if extra:
+            logger.warning("history: the model forecasts %s; left out are %s", listed(trained), listed(extra))
+        return [column for column in others if column in trained]
+    looks_long = [column for column in others if column.lower() in ID_NAMES and column not in processor.columns]
+    if id_column is None and looks_long:
+        raise InputError(
+            f"the history has a column {looks_long[0]!r}: if it tells series apart, give id_column={looks_long[0]!r}; "
+            "otherwise name the value columns with target_columns"
+        )
+    return others
+
+
+def _frequency(
+    frame: pd.DataFrame,
+    id_column: str | None,
+    timestamp_column: str,
+    time_zone: str | None,
+    processor: TimeDistillProcessor,
+) -> str | None:
+    """The frequency of training; of months and longer steps, the table's dates may be other ones (end, begin)."""
+    anchors = [] if processor.freq is None else _anchors(processor.freq)
+    if processor.freq is not None and not anchors:
+        return processor.freq
+    longest = frame
+    if id_column is not None:
+        ids = frame[id_column]
+        longest = frame[ids == ids.value_counts().index[0]]
+    stamps = longest[timestamp_column].sort_values()
+    if stamps.dt.tz is not None:
+        stamps = (stamps.dt.tz_convert(time_zone) if time_zone else stamps).dt.tz_localize(None)
+    index = pd.DatetimeIndex(stamps)
+    if processor.freq is None:
+        return find_frequency(index)
+    days = index.normalize()
+    fits = (freq for freq in anchors if days.isin(pd.date_range(days[0], days[-1], freq=freq)).all())
+    return next(fits, processor.freq)
+
+
+def _anchors(freq: str) -> list[str]:
+    """The frequencies of as many months, on whatever dates they begin or end, itself first; none of other steps."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    letter = next((each for each in ("M", "Q", "Y") if offset.rule_code.removeprefix("B").startswith(each)), None)
+    if letter is None:
+        return []
+    months = {"M": [""], "Q": ["-JAN", "-FEB", "-MAR"], "Y": [f"-{month:%b}".upper() for month in _MONTHS]}[letter]
+    return [freq, *(f"{offset.n}{day}{letter}{end}{month}" for day in ("", "B") for end in "SE" for month in months)]
