@@ -108,7 +108,8 @@ def test_killed_three_times_it_ends_the_same(csv, tmp_path, finished):
     rng = random.Random(5)
     folder, count, kills = tmp_path / "cut", tmp_path / "count.json", 0
     while True:
-        done = command(csv, folder, count, rng.randrange(events["any"] // 10, events["any"] // 3) if kills < 3 else 0)
+        # a quarter each, so that the third comes before the results are there
+        done = command(csv, folder, count, rng.randrange(events["any"] // 10, events["any"] // 4) if kills < 3 else 0)
         if done.returncode == 0:
             break
         assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]

@@ -147,6 +147,19 @@ def test_a_frame_is_forecast_as_predict_df_does(pipe):
         pipe(frame.assign(item="x"), id_column="y", target_columns=["item"])
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", None])
+def test_text_with_a_changing_offset_is_absolute_time(pipe, zone):
+    """As a CSV file holds the clock around the end of summer time; the answer is in the zone, or in UTC."""
+    frame = series("b", noise(60), "2024-10-26")
+    clock = frame["ds"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
+    text = frame.assign(ds=clock.map(lambda stamp: stamp.isoformat(sep=" ")))
+    assert text["ds"].str[-6:].nunique() == 2
+    found = pipe(text, time_zone=zone)
+    expected = pipe(frame.assign(ds=clock.dt.tz_convert(zone or "UTC")))
+    assert str(found["ds"].dt.tz) == (zone or "UTC")
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
 def test_a_student_bound_to_its_channels_takes_all_of_them():
     bound = tiny("two_branch", num_input_channels=2, hidden_norm="batchnorm")
     pipe = pipeline(TASK, model=bound, feature_extractor=forecaster().processor)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _KINDS_OF_LEVEL = ("none", "mean", "revin", "last")
 _LOSSES = ("mse", "mae")
 _SOLVED = "ridge"
-# where the closed form does not apply; near what validation prefers on the benchmarks
+# where a teacher has not spoken on all windows, so that there is no closed form
 _NOISE_IN_PLACE_OF_RIDGE = 0.4
 _LEAST_WEIGHT = 0.02
 _LEAST_GAIN = 0.002

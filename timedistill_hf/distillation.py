@@ -226,7 +226,7 @@ class Distillation:
         def make_trainer(model: PreTrainedModel) -> ForecastTrainer:
             return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
-        method = solve if has_closed_form(linear, data) else None
+        method = solve if has_closed_form(linear) else None
         return run_stage("linear", folder, lambda: TimeDistillForPrediction(linear), make_trainer, args.seed, method)
 
     def _finish(self, data: ForecastData, models: dict[str, torch.nn.Module], results: dict) -> dict:

@@ -198,5 +198,6 @@ def forecast_file(settings: ForecastSettings) -> str:
     steps = forecaster.processor.prediction_length
     if window is None:
         return f"{len(table)} rows, {steps} steps from each series' end: {settings.output}"
-    when = "" if window.future is None else f" from {window.future[0]} to {window.future[-1]}"
+    stamps = None if window.future is None else table[window.series.timestamp_column]
+    when = "" if stamps is None else f" from {stamps.iloc[0]} to {stamps.iloc[-1]}"
     return f"{window.series.num_channels} series, {steps} steps{when}: {settings.output}"

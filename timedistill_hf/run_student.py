@@ -117,7 +117,7 @@ class RunStudent:
         models = {}
         for name, candidate in every.items():
             trainer = make_trainer if candidate.is_distilled else None
-            is_solved = candidate.is_solved and has_closed_form(candidate.config(config), data)
+            is_solved = candidate.is_solved and has_closed_form(candidate.config(config))
             folder = self.folder / "candidates" / name
             models[name] = self._train_one(candidate, data, config, trainer, folder, solve if is_solved else None)
         if PartialState().is_main_process:

@@ -21,10 +21,23 @@ from .models import COLUMNS, LENGTHS, forecast_of, history, processor, save, tin
 
 
 CODE = {
-    "backbones_timedistill.py", "combination_timedistill.py", "configuration_timedistill.py",
-    "linear_timedistill.py", "losses_timedistill.py", "modeling_timedistill.py", "normalization_timedistill.py",
-    "patch_mixer_timedistill.py",
-}  # fmt: skip
+    f"{name}_timedistill.py"
+    for name in (
+        "backbones",
+        "clock",
+        "combination",
+        "configuration",
+        "frames",
+        "linear",
+        "losses",
+        "modeling",
+        "normalization",
+        "panel",
+        "patch_mixer",
+        "pipeline",
+        "serving",
+    )  # fmt: skip
+}
 GIT = ".gitattributes"
 
 WITHOUT_PACKAGE = """

@@ -53,7 +53,8 @@ def read_frame(
     columns = _choose_columns(frame, settings, id_column, timestamp_column, target_columns)
     timestamp_column = columns["timestamp_column"]
     if timestamp_column is not None:
-        frame = frame.assign(**{timestamp_column: pd.to_datetime(frame[timestamp_column])})
+        times = _datetimes(frame[timestamp_column], time_zone or settings.get("time_zone"))
+        frame = frame.assign(**{timestamp_column: times})
     freq = freq or settings.get("freq")
     if timestamp_column is not None and freq is None:
         raise TableError("the model knows no frequency: give freq, such as freq='h'")
@@ -67,6 +68,17 @@ def read_frame(
         **columns,
     )
     return frame, panel, columns
+
+
+def _datetimes(column: "pd.Series", time_zone: str | None) -> "pd.Series":
+    """Datetimes; text with an offset, which daylight saving may change, is absolute time, in `time_zone` or UTC."""
+    try:
+        times = pd.to_datetime(column)
+    except ValueError:  # offsets that differ; or no times at all, which is said then
+        times = pd.to_datetime(column, utc=True)
+    if times.dt.tz is None or pd.api.types.is_datetime64_any_dtype(column):
+        return times
+    return times.dt.tz_convert(time_zone or "UTC")
 
 
 def _choose_columns(

@@ -25,7 +25,7 @@ from ..student import TimeDistillConfig
 from ..teachers.store import split_signal
 from ..teachers.table import ForecastWindows
 from .forecast_trainer import ForecastTrainer
-from .moments import WindowMoments
+from .moments import WindowMoments, complete_series, series_of
 from .trainer import TimeDistillTrainer
 
 
@@ -36,10 +36,9 @@ NORMALIZATIONS = ("none", "mean", "last")
 """Those that are linear in the window."""
 
 
-def has_closed_form(config: TimeDistillConfig, data: ForecastData) -> bool:
-    """Whether [`ClosedForm`] can solve such a student on these data."""
-    is_linear = config.architecture == "linear" and config.normalization in NORMALIZATIONS
-    return is_linear and not data.series.has_missing
+def has_closed_form(config: TimeDistillConfig) -> bool:
+    """Whether [`ClosedForm`] can solve such a student."""
+    return config.architecture == "linear" and config.normalization in NORMALIZATIONS
 
 
 def multi_scale_form(length: int, num_scales: int) -> torch.Tensor:
@@ -78,10 +77,11 @@ class TeacherMoments:
         for batch in tqdm(
             DataLoader(windows, batch_size=batch_size), desc="teacher's labels", unit="batch", leave=False
         ):
-            inputs, targets = split_targets({name: value.to(device) for name, value in batch.items()})
-            inputs, signal = split_signal(inputs)
+            batch = {name: value.to(device) for name, value in batch.items()}
+            inputs, signal = split_signal(split_targets(batch)[0])
             forecast = (signal if signal is not None else teacher(**inputs)).prediction_outputs
-            seen, change = _series_of(inputs["past_values"]), _series_of(forecast - targets["future_values"])
+            past, is_complete = complete_series(batch)
+            seen, change = past[is_complete], series_of(forecast - batch["future_values"])[is_complete]
             cross = cross + (seen.T @ change).double().cpu()
             total = total + change.double().sum(dim=0).cpu()
         return cls(cross, total)
@@ -91,10 +91,8 @@ class ClosedForm:
     """Solves the linear students of one run; what they have in common is summed once.
 
     All distilled ones must hear the same teacher. What is minimised is the squared error and, with `alpha`, the
-    squared multi-scale term, whatever losses the arguments name. Every process does all of it.
-
-    Args:
-        data: with nothing missing, see [`has_closed_form`].
+    squared multi-scale term, whatever losses the arguments name, over the series whose horizon lacks nothing. Every
+    process does all of it.
     """
 
     def __init__(self, data: ForecastData):
@@ -117,11 +115,15 @@ class ClosedForm:
             trainer: of a student that has a closed form. Of its training windows those count that really happened.
 
         Returns:
-            Whether it was found: there is none where the teacher's signal is missing on some windows.
+            Whether it was found: there is none where the teacher's signal is missing on some windows, or every horizon
+            lacks something.
         """
         windows = trainer.train_dataset
         if isinstance(windows, ForecastWindows) and not windows.coverage.is_complete:
             logger.info("the teacher has not spoken on all windows: there is no closed form")
+            return False
+        if not (self._train.count and self._validation.count):
+            logger.info("there is no horizon without missing values: there is no closed form")
             return False
         config, projection = trainer.model.config, trainer.model.backbone.projection
         centring = _centring(config)
@@ -198,8 +200,3 @@ def _errors(windows: WindowMoments, maps: torch.Tensor, biases: torch.Tensor) ->
     squares = power - 2 * (maps * cross).sum(dim=(1, 2)) + (maps * (seen @ maps)).sum(dim=(1, 2))
     offsets = windows.count * biases.square() + 2 * biases * (seen_total @ maps - label_total)
     return (squares + offsets.sum(dim=1)) / (windows.count * biases.shape[1])
-
-
-def _series_of(values: torch.Tensor) -> torch.Tensor:
-    """`[B, L, C]` as one row a series: `[B C, L]`."""
-    return values.transpose(1, 2).flatten(0, 1)
