@@ -24,7 +24,6 @@ _SOLVED = "ridge"
 # where a teacher has not spoken on all windows, so that there is no closed form
 _NOISE_IN_PLACE_OF_RIDGE = 0.4
 _LEAST_WEIGHT = 0.02
-_LEAST_GAIN = 0.002
 
 
 @dataclass(frozen=True)
@@ -194,9 +193,8 @@ def select(
     Candidates of one kind (linear, residual with a patch mixer, ...) are pulled towards equal weights: they differ by
     what validation is a poor judge of, such as the teacher, which was itself chosen by its validation error.
 
-    One after the other is left out, the others' weights found anew: members of little weight; members with a hidden
-    layer, which cost time in every forecast, as long as the error grows by less than a fifth of a percent, or the
-    folded student has more than `max_parameters`, first those that it grows least without.
+    Members of little weight are left out, and as long as the folded student has more than `max_parameters` those with
+    a hidden layer, first the one without which the error grows least; the others' weights are found anew.
 
     Args:
         models: by name, in the order of `products`.
@@ -218,14 +216,10 @@ def select(
     mixture = Mixture.of(products, small, shrinkage, kinds)
     while True:
         student = fold(combine([models[names[row]] for row in mixture.rows], mixture.weights, loss=loss))
-        hidden = [row for row in mixture.rows if models[names[row]].config.feature_size is not None]
-        fewer = [mixture.without(row) for row in hidden or mixture.rows] if len(mixture.rows) > 1 else []
-        next_best = min(fewer, key=lambda each: each.error, default=mixture)
-        is_too_large = student.num_parameters() > max_parameters
-        costs_little = bool(hidden) and next_best.error <= (1 + _LEAST_GAIN) * mixture.error
-        if not fewer or not (is_too_large or costs_little):
+        if student.num_parameters() <= max_parameters or len(mixture.rows) == 1:
             break
-        mixture = next_best
+        hidden = [row for row in mixture.rows if models[names[row]].config.feature_size is not None]
+        mixture = min((mixture.without(row) for row in hidden or mixture.rows), key=lambda fewer: fewer.error)
     chosen = dict.fromkeys(names, 0.0) | {names[row]: weight for row, weight in zip(mixture.rows, mixture.weights)}
     selection = Selection(student, chosen, dict(zip(names, products.diagonal().tolist())), mixture.error)
     rows = [(name, selection.errors[name], weight) for name, weight in chosen.items()]

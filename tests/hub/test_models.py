@@ -20,24 +20,11 @@ from .loopback import READER
 from .models import COLUMNS, LENGTHS, forecast_of, history, processor, save, tiny_student, tiny_teacher, windows
 
 
-CODE = {
-    f"{name}_timedistill.py"
-    for name in (
-        "backbones",
-        "clock",
-        "combination",
-        "configuration",
-        "frames",
-        "linear",
-        "losses",
-        "modeling",
-        "normalization",
-        "panel",
-        "patch_mixer",
-        "pipeline",
-        "serving",
-    )  # fmt: skip
-}
+_MODULES = (
+    "backbones clock combination configuration frames linear losses modeling normalization panel patch_mixer pipeline "
+    "serving"
+)
+CODE = {f"{name}_timedistill.py" for name in _MODULES.split()}
 GIT = ".gitattributes"
 
 WITHOUT_PACKAGE = """

@@ -234,7 +234,7 @@ class DistillSettings:
         },
     )
     shrinkage: float = field(
-        default=0.2,
+        default=0.5,
         metadata={
             "help": "With a combination: pull of the weights of members of one kind towards equal ones; with several "
             "teachers: of the teachers' weights."

@@ -91,7 +91,7 @@ def best(dataset: str, teacher_family: str | None) -> dict:
         "architecture": "combination",
         "members": _BEST_MEMBERS,
         "teacher_mix": "validation",
-        "shrinkage": 0.2,
+        "shrinkage": 0.5,
         "series_per_batch": 320,
         "alpha": 0.5,
         "beta": 0.0,
