@@ -56,6 +56,7 @@ class TimeDistillConfig(PreTrainedConfig):
 
     model_type = "timedistill"
     keys_to_ignore_at_inference = ["loc", "scale", "feature"]
+    has_registered_pipeline = False
 
     context_length: int = 720
     prediction_length: int = 96
@@ -78,6 +79,12 @@ class TimeDistillConfig(PreTrainedConfig):
     loss: Literal["mse", "mae"] = "mse"
     frequency_weight: float | int = 0.0
     horizon_weighting: Literal["none", "early", "late"] = "none"
+
+    def __post_init__(self, **kwargs):
+        if self.has_registered_pipeline:
+            # the package serves the pipeline itself: the code saved with the weights need not be trusted
+            kwargs.pop("custom_pipelines", None)
+        super().__post_init__(**kwargs)
 
     @property
     def is_channel_bound(self) -> bool:

@@ -46,6 +46,16 @@ class TimeDistillPreTrainedModel(PreTrainedModel):
     accepts_loss_kwargs = False
     _no_split_modules = ["MLPBranch", "PatchMixer"]
 
+    def save_pretrained(self, *args, **kwargs):
+        """As ever; `config.json` also names the pipeline, whose code lies beside the model's."""
+        from .pipeline_timedistill import CUSTOM_PIPELINES
+
+        self.config.custom_pipelines = CUSTOM_PIPELINES
+        try:
+            super().save_pretrained(*args, **kwargs)
+        finally:
+            del self.config.custom_pipelines
+
     @torch.no_grad()
     def _init_weights(self, module):
         """torch's own initialisation of linear layers, which the published student uses; zeros where asked for."""
