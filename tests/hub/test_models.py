@@ -42,6 +42,9 @@ for name in sys.argv[1:]:
     with torch.no_grad():
         outputs[name] = model(past_values=x).prediction_outputs
 torch.save(outputs, "y.pt")
+from transformers import pipeline
+pipe = pipeline("time-series-forecasting", model="user/remote-student", trust_remote_code=True)
+torch.save(torch.as_tensor(pipe(torch.load("raw.pt", weights_only=True))["prediction_outputs"]), "served.pt")
 """
 
 
@@ -297,6 +300,8 @@ def test_remote_code_serves_without_the_package(client, tmp_path):
         models[f"user/remote-{family}"] = tiny_teacher(family)
         client.run(publish, save(models[f"user/remote-{family}"], tmp_path / family), f"user/remote-{family}")
     torch.save(windows(), tmp_path / "x.pt")
+    raw = history()[COLUMNS].to_numpy(copy=True)
+    torch.save(torch.from_numpy(raw), tmp_path / "raw.pt")
     # isolated (-I): neither the working directory nor PYTHONPATH can lend the package
     command = [sys.executable, "-I", "-c", WITHOUT_PACKAGE, *models]
     done = subprocess.run(command, cwd=tmp_path, env=client.environment, capture_output=True, text=True)
@@ -304,6 +309,9 @@ def test_remote_code_serves_without_the_package(client, tmp_path):
     outputs = torch.load(tmp_path / "y.pt", weights_only=True)
     for name, model in models.items():
         torch.testing.assert_close(outputs[name], forecast_of(model), rtol=1e-5, atol=1e-6)
+    served = torch.load(tmp_path / "served.pt", weights_only=True)  # by the pipeline, from and to the data's units
+    expected = torch.from_numpy(Forecaster(models["user/remote-student"], processor()).predict(raw))
+    torch.testing.assert_close(served, expected.to(served.dtype), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_and_processor_are_of_one_commit(hub, client, tmp_path):
