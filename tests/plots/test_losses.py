@@ -48,6 +48,18 @@ def test_those_with_a_teacher_come_first_and_three_at_most():
     assert overlapping_texts(figure) == []
 
 
+def test_long_names_and_terms_that_die_down_stay_readable():
+    """Members of recipe best have long names; their period term falls to nothing on a series with one period."""
+    form = "residual:revin:core=patch_mixer:hidden_size=64:dropout=0.2, alpha "
+    dying = [entry | {"loss_prediction_period": 1e-12} if "loss" in entry else entry for entry in LOG]
+    figure = loss_figure({form + "0.5": dying, form + "0": LOG, "teacher": LOG})
+    assert overlapping_texts(figure) == []
+    upper = figure.axes[0]
+    low, high = upper.get_ylim()
+    assert low >= 3.0 * 1e-4 / 2
+    assert sum(low <= tick <= high for tick in upper.get_yticks()) >= 3
+
+
 def test_nothing_is_drawn_of_what_logged_nothing():
     assert loss_figure({}) is None
     assert loss_figure({"a": [], "b": LOG[:1], "solved": [{"input_noise": 0.1, "eval_mse": 1.0}]}) is None

@@ -1,6 +1,7 @@
 """The terms of the objective over time, and the validation error, from a trainer's log."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,6 +20,8 @@ _TERMS = {
 }
 _VALIDATION = {"eval_mse": ("validation MSE", SKY, "-", "o"), "eval_mae": ("validation MAE", "0.45", "--", "s")}
 _MOST = 3
+_TITLE_WIDTH = 42
+_SMALLEST_SHOWN = 1e-4
 
 
 def curves(log_history: Sequence[Mapping]) -> dict[str, tuple[list[int], list[float]]]:
@@ -56,11 +59,8 @@ def loss_figure(histories: Mapping[str, Sequence[Mapping]]) -> Figure | None:
     axes = figure.subplots(2, len(names), squeeze=False, sharex="col", height_ratios=(3, 2))
     for name, (upper, lower) in zip(names, axes.T, strict=True):
         _draw(upper, found[name], _TERMS)
-        upper.set_yscale("log")
-        upper.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        upper.yaxis.set_minor_formatter(NullFormatter())
-        upper.set_title(name, loc="left", fontsize=10)
+        _scale(upper)
+        upper.set_title(fill(name.replace(":", ", "), _TITLE_WIDTH), loc="left", fontsize=10)
         _draw(lower, found[name], _VALIDATION)
         _mark_best(lower, found[name])
         lower.set_xlabel("training steps")
@@ -81,6 +81,18 @@ def _draw(axis: Axes, lines: dict, names: dict) -> None:
                 steps, values, label=label, color=color, linestyle=linestyle, marker=marker, markersize=4,
                 linewidth=1.5, markevery=max(1, len(steps) // 12),
             )  # fmt: skip
+
+
+def _scale(axis: Axes) -> None:
+    """Logarithmic, over four decades at most: what a term that has died down does below them tells nothing."""
+    values = [value for line in axis.lines for value in line.get_ydata()]
+    highest = max(values)
+    lowest = max(min(values), highest * _SMALLEST_SHOWN)
+    axis.set_yscale("log")
+    axis.set_ylim(lowest / 1.3, highest * 1.3)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 100 * lowest else (1,)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _mark_best(axis: Axes, lines: dict) -> None:
