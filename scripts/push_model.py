@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Publish a finished student or teacher on the Hub, in one commit: weights, configuration, code, processor, card.
 
-Of a run's folder that is the student, with its plot and results.json; its teacher is in the folder teacher below.
+Of a run's folder that is the student, with its plots and results.json; its teacher is in the folder teacher below.
 Log in first (hf auth login), or set HF_TOKEN.
 """
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """Write a trained teacher's forecasts of all windows to a file that is a teacher: `distill.py --teacher f.parquet`."""
 
+from timedistill_hf.cli.output_settings import WriteForecastsSettings
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.settings import DataSettings, WriteForecastsSettings
+from timedistill_hf.cli.settings import DataSettings
 
 
 def main() -> None:

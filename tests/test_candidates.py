@@ -64,6 +64,8 @@ class TestForms:
                 "'residual:ridge': only 'linear' with a normalization of none, mean, last has a closed form",
             ),
             ("linear:revin:ridge", "'linear:revin:ridge': only 'linear' with a normalization of none, mean, last"),
+            ("linear:last:ridge:mae", "'linear:last:ridge:mae': a closed form is of squared errors"),
+            ("linear:ridge:horizon_weighting=late", "a closed form is of squared errors, alike along the horizon"),
             ("residual:hidden_size=0", "hidden_size=0: expected a positive number"),
             ("periodic:period=99", "period=99: expected at most the 48 steps"),
         ],
@@ -97,6 +99,12 @@ class TestFindCandidates:
 def test_two_forms_that_are_the_same_are_refused(base):
     with pytest.raises(InputError, match="'linear:mean' is the same as 'linear'"):
         find_candidates(["linear", "linear:mean"], ["0,0"], base)
+
+
+def test_two_solved_forms_that_differ_in_noise_are_the_same(base):
+    """Validation chooses it, whatever they say."""
+    with pytest.raises(InputError, match="'linear:ridge:input_noise=0.2' is the same as 'linear:ridge'"):
+        find_candidates(["linear:ridge", "linear:ridge:input_noise=0.2"], ["0,0"], base)
 
 
 def test_the_closed_form_is_a_candidate_of_its_own(base):

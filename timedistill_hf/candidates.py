@@ -72,6 +72,12 @@ class Candidate:
                 f"members: {self.form!r}: only 'linear' with a normalization of {', '.join(NORMALIZATIONS)} has a "
                 f"closed form: leave out {_SOLVED!r}"
             )
+        plain = (config.loss, config.frequency_weight, config.horizon_weighting) == ("mse", 0, "none")
+        if self.is_solved and not plain:
+            raise InputError(
+                f"members: {self.form!r}: a closed form is of squared errors, alike along the horizon: leave out "
+                f"{_SOLVED!r} or the other loss"
+            )
         return config
 
 
@@ -123,7 +129,10 @@ def find_candidates(forms: Sequence[str], teacher_weights: Sequence[str], base: 
     configs: dict[tuple, str] = {}
     for form in forms:
         candidate = Candidate(form, 0, 0)
-        twin = configs.setdefault((candidate.config(base).to_json_string(), candidate.is_solved), form)
+        config = candidate.config(base)
+        if candidate.is_solved:
+            config.input_noise = 0.0  # whatever it says, validation chooses
+        twin = configs.setdefault((config.to_json_string(), candidate.is_solved), form)
         if twin != form:
             raise InputError(f"members: {form!r} is the same as {twin!r}: leave out one of them")
     pairs = [_pair(text) for text in teacher_weights]

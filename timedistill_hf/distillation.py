@@ -93,17 +93,16 @@ class Distillation:
         self._check_flags()
         data = self.data_settings.load()
         record = self._record() | {"data_fingerprint": data.series.fingerprint()}
+        table = self._teachers.load_table(data)
+        if table is not None:
+            record["teacher_fingerprint"] = table.fingerprint()
         if self.args.push_to_hub and self.folder.is_to_be_published(record, overwrite=self.settings.overwrite):
             return self._publish(json.loads((self.folder.path / RESULTS).read_text(encoding="utf-8")))
         self.folder.check(record, overwrite=self.settings.overwrite)
         config = self._student.config(data)
-        loaded = self._teachers.load(data)
-        tables = [teacher for teacher in loaded.values() if isinstance(teacher, TableTeacher)]
-        if tables:
-            record["teacher_fingerprint"] = tables[0].fingerprint()
-            self.folder.check(record, overwrite=self.settings.overwrite)
+        loaded = self._teachers.load(data) if table is None else {self.settings.teacher[0]: table}
         is_known = self.settings.teacher_signal == "stored" or len(loaded) == len(self.settings.teacher)
-        if (is_known or self.settings.mixed_windows) and not tables:
+        if (is_known or self.settings.mixed_windows) and table is None:
             untrained = self._signal_of(self._teachers.untrained(data, loaded), config)
             windows = self._training_windows(data, untrained, config)
             if is_known:

@@ -55,10 +55,6 @@ class RunTeachers:
             )
         for name in families:
             build_config(get_family(name), data, self.settings.teacher_fields())
-        tables = [name for name in self.settings.teacher if is_table(name)]
-        if tables:
-            self._check_table(tables[0])
-            return {tables[0]: TableTeacher(tables[0], data, directory=self.folder / SIGNAL_FOLDER)}
         pooling = self.settings.feature_pooling
         loaded = {
             name: load_teacher_for(name, data).pooled(pooling)
@@ -68,6 +64,18 @@ class RunTeachers:
         if pooling not in (None, "flatten"):
             self._check_pools([get_family(name) for name in families] + [t.family for t in loaded.values()])
         return loaded
+
+    def load_table(self, data: ForecastData) -> TableTeacher | None:
+        """The table of forecasts that `--teacher` names, where it names one.
+
+        Raises:
+            InputError: it cannot be read or does not fit, or the settings ask for more than a table can do.
+        """
+        tables = [name for name in self.settings.teacher if is_table(name)]
+        if not tables:
+            return None
+        self._check_table(tables[0])
+        return TableTeacher(tables[0], data, directory=self.folder / SIGNAL_FOLDER)
 
     def _check_table(self, name: str) -> None:
         """Raise where settings ask for more than a table of forecasts can do."""
@@ -104,14 +112,14 @@ class RunTeachers:
         if self.settings.teacher_mix == "mean":
             return SeveralTeachers(members)
         mix = validation_gated if self.settings.teacher_mix == "gate" else validation_weighted
-        return mix(members, data, shrinkage=self.settings.shrinkage, batch_size=self.args.eval_batch_size)
+        return mix(members, data, shrinkage=self.settings.teacher_shrinkage, batch_size=self.args.eval_batch_size)
 
     def _check_pools(self, families: list[TeacherFamily]) -> None:
         if not any(family.has_patches for family in families):
             names = ", ".join(family.model_type for family in families)
             raise InputError(
                 f"--feature_pooling {self.settings.feature_pooling}: {names} has one feature a channel, nothing to "
-                "pool; leave it out, or take a teacher with patches (patchtst, modern_tcn)"
+                "pool; leave it out, or take a teacher with patches (patchtst, modern_tcn, Chronos)"
             )
 
     @property

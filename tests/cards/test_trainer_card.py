@@ -28,6 +28,7 @@ from timedistill_hf.cards import trainer_card
 from timedistill_hf.cards.trained import saved_step
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.teachers.several import SeveralTeachers
+from timedistill_hf.training.closed_form import ClosedForm
 
 
 TINY = {"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "ffn_dim": 16}
@@ -225,6 +226,21 @@ def test_transformers_own_trainer_can_have_a_card_too(data, tmp_path):
     text = trainer_card(trainer, "me/x").content
     assert "1 step (" in text
     assert "## Results" not in text
+
+
+def test_a_solved_model_has_the_error_of_the_ridge_that_was_taken(data, tmp_path):
+    config = TimeDistillConfig(**data.shape, architecture="linear")
+    args = ForecastTrainingArguments(str(tmp_path), report_to="none", disable_tqdm=True)
+    trainer = ForecastTrainer(TimeDistillForPrediction(config), args, **data.for_trainer())
+    ClosedForm(data)(trainer)
+    errors = [entry["eval_mse"] for entry in trainer.state.log_history]
+    assert min(errors) < errors[-1]
+    text = trainer.model_card("solved").content
+    assert f"MSE {min(errors):.4f}" in text
+    assert f"MSE {errors[-1]:.4f}" not in text
+    assert "Solved in closed form" in text
+    assert f"(input_noise {config.input_noise:g})" in text
+    assert "They were seen to choose the ridge" in text
 
 
 def test_what_is_saved_is_the_best_step_or_the_last(data, tmp_path):

@@ -181,3 +181,5 @@ def test_what_are_no_products_is_refused():
         convex_weights(torch.tensor([[1.0, -3.0], [-3.0, 1.0]]))
     with pytest.raises(InputError, match=r"shrinkage=-1: expected 0 or more"):
         convex_weights(torch.eye(2), shrinkage=-1)
+    with pytest.raises(InputError, match="1 groups for 2 forecasters: expected one each"):
+        convex_weights(torch.eye(2), 0.1, ["a"])

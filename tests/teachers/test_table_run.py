@@ -1,6 +1,7 @@
 """The main job with a table of forecasts in the place of a teacher."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,31 @@ def test_a_table_teaches_as_the_model_does_that_wrote_it(here, table, tmp_path, 
     assert all(np.allclose(one[name], other[name], atol=1e-4) for name in other)
     assert not (tmp_path / "table/teacher_signal").exists()
     assert (tmp_path / "table/forecast.png").exists()
+
+
+def test_a_run_that_was_cut_off_goes_on_with_the_same_forecasts_only(here, table, tmp_path, monkeypatch, capsys):
+    own, folder = tmp_path / "mine.parquet", tmp_path / "run"
+    shutil.copy(table, own)
+    whole = distil(monkeypatch, here, own, folder, "--beta", 0)
+    (folder / "results.json").unlink()  # as if it had been killed before its last act
+    again = distil(monkeypatch, here, own, folder, "--beta", 0)
+    assert again["models"]["student"]["mse"] == whole["models"]["student"]["mse"]
+    (folder / "results.json").unlink()
+    other = pd.read_parquet(own)
+    other.assign(forecast=other["forecast"].map(lambda values: values + 1)).to_parquet(own)
+    with pytest.raises(SystemExit) as caught:
+        distil(monkeypatch, here, own, folder, "--beta", 0)
+    assert caught.value.code == 2
+    assert "holds a run with teacher_fingerprint=" in capsys.readouterr().err
+
+
+def test_the_plots_are_drawn_again_with_the_table(here, table, tmp_path, monkeypatch, caplog):
+    distil(monkeypatch, here, table, tmp_path / "run", "--beta", 0)
+    assert "a table of forecasts, without a model" in (tmp_path / "run/README.md").read_text()
+    run(monkeypatch, "plot.py", "--run", tmp_path / "run", "--output", tmp_path / "plots")
+    assert "Plotted without the teacher" not in caplog.text
+    for name in ("forecast.png", "multi_scale.png", "multi_period.png"):
+        assert (tmp_path / "plots" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
 
 
 def test_one_that_lacks_windows_is_scored_on_none(here, table, tmp_path, monkeypatch, caplog, capsys):

@@ -1,5 +1,7 @@
 """The closed form against gradients, plain regression and the objective itself."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from timedistill_hf import (
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
+from timedistill_hf.data import SplitSpec, make_windows
 from timedistill_hf.data.mixed import WithMixedWindows
 from timedistill_hf.objective.multi_scale import multi_scale_loss
 from timedistill_hf.teachers.store import store_signal
@@ -116,6 +119,22 @@ def test_a_stored_teacher_is_as_good_as_a_live_one(data, tmp_path):
     ClosedForm(data)(stored)
     for name, parameter in live.model.state_dict().items():
         torch.testing.assert_close(stored.model.state_dict()[name], parameter, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("missing", "is_solved"), [(0.005, True), (0.2, False)])
+def test_it_is_not_sought_where_few_horizons_are_whole(missing, is_solved, data, tmp_path):
+    """Horizons of 16 steps: with one value in 200 missing most are whole, with one in five next to none."""
+    values = data.series.values.clone()
+    values[torch.rand(values.shape, generator=torch.Generator().manual_seed(0)) < missing] = torch.nan
+    gaps = make_windows(
+        dataclasses.replace(data.series, values=values), CONTEXT, HORIZON, SplitSpec(rows=(240, 80, 80))
+    )
+    run = trainer(gaps, tmp_path)
+    before = run.model.backbone.projection.weight.clone()
+    assert ClosedForm(gaps)(run) is is_solved
+    assert torch.equal(run.model.backbone.projection.weight, before) is not is_solved
+    if is_solved:
+        assert run.evaluate()["eval_mse"] < 1
 
 
 def test_windows_that_never_happened_do_not_count(data, tmp_path):

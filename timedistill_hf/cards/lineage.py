@@ -123,8 +123,12 @@ def _teachers(results: dict) -> str:
 
 
 def _origin(source: str, results: dict) -> str:
+    from ..teachers.table import is_table
+
     if source in hub_ids(results):
         return f"taken from the Hub: [{source}](https://huggingface.co/{source})"
+    if is_table(source):
+        return "a table of forecasts, without a model"
     return "trained in this run, on the same train rows" if _is_family(source) else "trained before this run"
 
 
@@ -139,7 +143,7 @@ def _mixing(results: dict) -> str:
     mix, settings = results["teacher"]["mix"], results["settings"]
     if settings.get("teacher_mix", "mean") == "mean":
         return "The teachers' forecasts are averaged with equal weights."
-    fixed = "the weights that are best on the validation windows"
+    fixed = "weights from the validation windows, with a pull towards equal ones"
     gate = mix.get("gate")
     if gate is None:
         return f"The teachers' forecasts are averaged with {fixed}."

@@ -42,7 +42,7 @@ class Trained:
         parameters: their number, where it can be counted.
         processor: of its data, if it is one of this package.
         args: of the training.
-        log_history: as the trainer's state has it; empty where nothing was trained by steps.
+        log_history: as the trainer's state has it; of a solved model an entry for each ridge.
         steps, epochs: that were trained.
         windows: `"train"` and `"validation"`, how many, as far as known.
         lineage: text on what it was made from.
@@ -139,7 +139,7 @@ def trained_card(
             ("Lineage", trained.lineage),
             ("Data", _data(trained, source, datasets)),
             ("Training", _training(trained)),
-            ("Results", _results(errors, split)),
+            ("Results", _results(errors, split, _is_solved(trained))),
         ],
         limits=_limits(context),
         version=__version__,
@@ -172,8 +172,18 @@ def saved_step(trained: Trained) -> int | None:
     return choose(evaluations, key=lambda entry: entry[metric])["step"]
 
 
+def _is_solved(trained: Trained) -> bool:
+    """Whether its weights were found in closed form, with a ridge that the validation windows chose."""
+    return bool(trained.log_history) and all("input_noise" in entry for entry in trained.log_history)
+
+
 def _saved_errors(trained: Trained) -> dict[str, float] | None:
-    """The validation errors of what is saved: of its own step, and the latest if there are several."""
+    """The validation errors of what is saved: of its own step, and the latest if there are several.
+
+    Of a solved model, whose log has an entry for each ridge in place of steps, those of the best.
+    """
+    if _is_solved(trained):
+        return _logged([min(trained.log_history, key=lambda entry: entry["eval_mse"])], "eval")
     step = saved_step(trained)
     return _logged([entry for entry in trained.log_history if entry.get("step") == step], "eval")
 
@@ -227,6 +237,12 @@ def _data(trained: Trained, source: DataSource | None, datasets: Sequence[str]) 
 
 
 def _training(trained: Trained) -> str:
+    if _is_solved(trained):
+        best = min(trained.log_history, key=lambda entry: entry["eval_mse"])
+        return (
+            f"Solved in closed form for squared errors, not trained by steps. Of {len(trained.log_history)} ridges "
+            f"the one with the least validation error was taken (input_noise {best['input_noise']:g})."
+        )
     if not trained.steps or trained.args is None:
         return ""
     epochs = f" ({trained.epochs:.3g} epochs)" if trained.epochs else ""
@@ -245,14 +261,12 @@ def _shown(value: object) -> str | None:
     return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _results(errors: Mapping[str, float] | None, split: str) -> str:
+def _results(errors: Mapping[str, float] | None, split: str, is_solved: bool) -> str:
     if errors is None:
         return ""
     text = ", ".join(f"{name.upper()} {value:.4f}" for name, value in errors.items())
-    chosen = (
-        " They were seen while training went on, for early stopping and the choice of the checkpoint, and look better "
-        "than new data will."
-    )
+    used = "to choose the ridge" if is_solved else "while training went on, for early stopping and the best checkpoint"
+    chosen = f" They were seen {used}, and look better than new data will."
     return f"On all {split} windows, on standardised values: {text}.{chosen if split == 'validation' else ''}"
 
 

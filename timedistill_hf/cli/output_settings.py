@@ -1,9 +1,10 @@
-"""What `scripts/plot.py` and `scripts/make_model_cards.py` take."""
+"""What `scripts/plot.py`, `scripts/make_model_cards.py` and `scripts/write_forecasts.py` take."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
+from .settings import check_output
 
 
 @dataclass
@@ -54,3 +55,27 @@ class CardSettings:
     def __post_init__(self):
         if not Path(self.results_dir).is_dir():
             raise InputError(f"results_dir={self.results_dir!r} is no folder: give the one with the results of runs")
+
+
+@dataclass
+class WriteForecastsSettings:
+    """A trained teacher whose forecasts are to be written down."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a trained teacher."})
+    output: str = field(default=None, metadata={"help": "The .parquet file to write: a teacher for distill.py."})
+    parts: list[str] = field(
+        default_factory=lambda: ["train", "validation", "test"],
+        metadata={"help": "Which windows: train, validation, test."},
+    )
+    batch_size: int = field(default=64, metadata={"help": "Windows per forward pass."})
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
+
+    def __post_init__(self):
+        if self.model is None:
+            raise InputError("--model is missing: give the folder or Hub id of a trained teacher")
+        if self.output is None or Path(self.output).suffix.lower() != ".parquet":
+            raise InputError(f"--output {self.output!r}: expected a name that ends in .parquet")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
+        check_output(self.output, self.overwrite)

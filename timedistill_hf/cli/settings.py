@@ -213,8 +213,8 @@ class DistillSettings:
     feature_pooling: str | None = field(
         default=None,
         metadata={
-            "help": "How the feature of a teacher with patches (patchtst, modern_tcn) becomes one vector a channel: "
-            "'flatten' (their default, published), the 'mean' over patches, or the 'last' patch.",
+            "help": "How the feature of a teacher with patches becomes one vector a channel: 'flatten' (default of "
+            "patchtst and modern_tcn, as published), the 'mean' over patches (Chronos), or the 'last' patch.",
             "choices": ["flatten", "mean", "last"],
         },
     )
@@ -235,10 +235,11 @@ class DistillSettings:
     )
     shrinkage: float = field(
         default=0.5,
-        metadata={
-            "help": "With a combination: pull of the weights of members of one kind towards equal ones; with several "
-            "teachers: of the teachers' weights."
-        },
+        metadata={"help": "With a combination: pull of the weights of members of one kind towards equal ones."},
+    )
+    teacher_shrinkage: float = field(
+        default=0.1,
+        metadata={"help": "With several teachers that validation weighs: pull of their weights towards equal ones."},
     )
     max_parameters: int = field(
         default=1_500_000, metadata={"help": "With a combination: parameters that the student may have."}
@@ -283,8 +284,9 @@ class DistillSettings:
     def __post_init__(self):
         if not self.signal_limit_gb >= 0:
             raise InputError(f"signal_limit_gb={self.signal_limit_gb}: expected 0 or more gigabytes")
-        if not 0 <= self.shrinkage < float("inf"):
-            raise InputError(f"shrinkage={self.shrinkage}: expected a number from 0")
+        for name in ("shrinkage", "teacher_shrinkage"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name}={getattr(self, name)}: expected a number from 0")
         if not 0 <= self.mixed_windows < float("inf"):
             raise InputError(f"mixed_windows={self.mixed_windows}: expected a number from 0")
         for name in ("max_parameters", "series_per_batch", "step_limit"):
@@ -355,30 +357,6 @@ class EvaluateSettings:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
         if self.output is not None:
             check_output(self.output, self.overwrite)
-
-
-@dataclass
-class WriteForecastsSettings:
-    """A trained teacher whose forecasts are to be written down."""
-
-    model: str = field(default=None, metadata={"help": "Folder or Hub id of a trained teacher."})
-    output: str = field(default=None, metadata={"help": "The .parquet file to write: a teacher for distill.py."})
-    parts: list[str] = field(
-        default_factory=lambda: ["train", "validation", "test"],
-        metadata={"help": "Which windows: train, validation, test."},
-    )
-    batch_size: int = field(default=64, metadata={"help": "Windows per forward pass."})
-    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
-    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
-
-    def __post_init__(self):
-        if self.model is None:
-            raise InputError("--model is missing: give the folder or Hub id of a trained teacher")
-        if self.output is None or Path(self.output).suffix.lower() != ".parquet":
-            raise InputError(f"--output {self.output!r}: expected a name that ends in .parquet")
-        if self.batch_size < 1:
-            raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
-        check_output(self.output, self.overwrite)
 
 
 def check_output(path: str, overwrite: bool) -> None:

@@ -94,13 +94,16 @@ def convex_weights(
         raise InputError(f"products of errors of shape {tuple(products.shape)}: expected [K, K], see error_products")
     if not products.isfinite().all():
         raise InputError("products of errors hold NaN or infinite values: leave out the model that forecasts them")
+    groups = [None] * len(products) if groups is None else list(groups)
+    if len(groups) != len(products):
+        raise InputError(f"{len(groups)} groups for {len(products)} forecasters: expected one each")
     if not 0 <= shrinkage < float("inf"):
         raise InputError(f"shrinkage={shrinkage}: expected 0 or more")
     quadratic = products.double().cpu()
     quadratic = (quadratic + quadratic.T) / 2
     errors = quadratic.diagonal()
     scale = errors[errors > 0].min() if (errors > 0).any() else torch.ones((), dtype=torch.float64)
-    added = shrinkage * errors.min() / scale * _from_group_mean(groups or [None] * len(products))
+    added = shrinkage * errors.min() / scale * _from_group_mean(groups)
     added = added + (_RIDGE * (errors / scale).clamp(min=1)).diag()
     try:
         return _least_norm(quadratic / scale + added)

@@ -19,6 +19,7 @@ from ..run_folder import HISTORY, RESULTS
 from ..teachers import FAMILIES, FrozenTeacher
 from ..teachers.gate import validation_gated
 from ..teachers.several import SeveralTeachers
+from ..teachers.table import TableTeacher, is_table
 from .accuracy import accuracy_figure
 from .forecast import forecast_figure
 from .losses import loss_figure
@@ -104,7 +105,7 @@ def replot(settings: PlotSettings) -> list[Path]:
     except InputError as error:
         logger.warning("Plotted without the teacher: %s", error)
     else:
-        data = data.for_teacher(models["teacher"].num_time_features)
+        data = models["teacher"].prepare(data)
     output.mkdir(parents=True, exist_ok=True)
     return [output / name for name in plot_run(output, run, data, models, results)]
 
@@ -138,6 +139,8 @@ def _data(run: Path, results: dict, settings: PlotSettings) -> ForecastData:
 def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
     """What taught the run's student; a gate is not saved, it is fitted again to the same windows."""
     sources, about = results["settings"]["teacher"], results["teacher"]
+    if is_table(sources[0]):
+        return TableTeacher(sources[0], data)
     trained_here = run / "teacher"
     places = [
         (trained_here if len(sources) == 1 else trained_here / name) if name in FAMILIES else name for name in sources
@@ -146,5 +149,5 @@ def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
     if len(teachers) == 1:
         return teachers[0]
     if (about["mix"].get("gate") or {}).get("is_used"):
-        return validation_gated(teachers, data, shrinkage=results["settings"]["shrinkage"])
+        return validation_gated(teachers, data, shrinkage=results["settings"]["teacher_shrinkage"])
     return SeveralTeachers(teachers, about["mix"]["weights"])

@@ -16,7 +16,7 @@ def alternatives(results: Iterable[Result]) -> list[dict]:
     """The mean change of the error, in per cent, by what is done otherwise; the least on validation first.
 
     Only results that hold `error_products` count. They are compared with the best weights of all candidates; the
-    limits on size, least weight and least gain are applied neither to those nor to the alternatives. The order is that
+    limits on size and least weight are applied neither to those nor to the alternatives. The order is that
     of validation, because a choice by the change on test windows would be none that a user could make.
 
     Returns:

@@ -105,9 +105,7 @@ def _problem(name_or_path: str) -> str:
 
 def hub_options(kwargs: dict) -> dict:
     """Those of a model's `from_pretrained` that say how the Hub is asked: its configuration is read alike."""
-    return {
-        name: kwargs[name] for name in ("token", "cache_dir", "local_files_only", "force_download") if name in kwargs
-    }
+    return {name: kwargs[name] for name in _HUB_OPTIONS if name in kwargs}
 
 
 def commit_of(name_or_path: str, problem: str, revision: str | None = None, **options) -> str | None:

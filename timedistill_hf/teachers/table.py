@@ -158,13 +158,18 @@ class TableTeacher(FrozenTeacher):
 
     def _laid_out(self, data: ForecastData, part: str) -> ForecastWindows:
         windows = getattr(data, part)
-        folder = None
+        folder = path = refusal = None
         if PartialState().is_main_process:
             folder = tempfile.TemporaryDirectory(prefix="forecasts-") if self.directory is None else None
             directory = self.directory if folder is None else Path(folder.name)
             path = directory / f"{part}-forecasts.npy"
-            _lay_out(self.table, windows, data, path)
-        (path,) = broadcast_object_list([path if PartialState().is_main_process else None])
+            try:
+                _lay_out(self.table, windows, data, path)
+            except InputError as error:
+                refusal = str(error)
+        path, refusal = broadcast_object_list([path, refusal])
+        if refusal is not None:  # on all processes, so that none waits for another
+            raise InputError(refusal)
         return ForecastWindows(windows, path, self.coverage[part], folder)
 
     def prepare(self, data: ForecastData) -> ForecastData:

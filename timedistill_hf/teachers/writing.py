@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from ..cli.settings import DataSettings, WriteForecastsSettings
+from ..cli.output_settings import WriteForecastsSettings
+from ..cli.settings import DataSettings
 from ..data.windows import ForecastData, split_targets
 from ..errors import InputError
 from ..files import staged_file

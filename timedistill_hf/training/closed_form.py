@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 INPUT_NOISES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 NORMALIZATIONS = ("none", "mean", "last")
 """Those that are linear in the window."""
+_LEAST_SHARE = 0.25
 
 
 def has_closed_form(config: TimeDistillConfig) -> bool:
@@ -82,8 +83,8 @@ class TeacherMoments:
             forecast = (signal if signal is not None else teacher(**inputs)).prediction_outputs
             past, is_complete = complete_series(batch)
             seen, change = past[is_complete], series_of(forecast - batch["future_values"])[is_complete]
-            cross = cross + (seen.T @ change).double().cpu()
-            total = total + change.double().sum(dim=0).cpu()
+            cross = cross + (seen.T @ change).cpu().double()
+            total = total + change.cpu().double().sum(dim=0)
         return cls(cross, total)
 
 
@@ -115,16 +116,20 @@ class ClosedForm:
             trainer: of a student that has a closed form. Of its training windows those count that really happened.
 
         Returns:
-            Whether it was found: there is none where the teacher's signal is missing on some windows, or every horizon
-            lacks something.
+            Whether it was found: there is none where the teacher's signal is missing on some windows, and it is not
+            sought where more than three quarters of the horizons lack a value.
         """
         windows = trainer.train_dataset
         if isinstance(windows, ForecastWindows) and not windows.coverage.is_complete:
             logger.info("the teacher has not spoken on all windows: there is no closed form")
             return False
-        if not (self._train.count and self._validation.count):
-            logger.info("there is no horizon without missing values: there is no closed form")
-            return False
+        for part, moments in (("train", self._train), ("validation", self._validation)):
+            series = len(getattr(self.data, part)) * self.data.num_input_channels
+            if moments.count < _LEAST_SHARE * series:
+                logger.info(
+                    "%d of %d %s horizons lack no value: too few for a closed form", moments.count, series, part
+                )
+                return False
         config, projection = trainer.model.config, trainer.model.backbone.projection
         centring = _centring(config)
         length = config.context_length

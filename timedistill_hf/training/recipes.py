@@ -83,7 +83,7 @@ _BEST_MEMBERS = (
 def best(dataset: str, teacher_family: str | None) -> dict:
     """The same for every data set: small forms, each with and without the teacher's help, combined on validation.
 
-    The members that are linear in the window fold into one matrix. What led to it is in docs/results.md.
+    The members that are linear in the window fold into one matrix. What led to it is in docs/research.md.
     """
     return {
         "context_length": 720,
