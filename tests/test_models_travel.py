@@ -34,4 +34,5 @@ def test_they_forecast_the_same_without_the_package(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     for name, model in models.items():
         outputs = torch.load(tmp_path / f"{name}.pt", weights_only=True)
-        assert torch.equal(outputs, model(past_values=x).prediction_outputs), name
+        expected = model(past_values=x).prediction_outputs
+        torch.testing.assert_close(outputs, expected, rtol=1e-4, atol=1e-5, msg=name)  # threads round differently
