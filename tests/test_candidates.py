@@ -103,7 +103,7 @@ def test_two_forms_that_are_the_same_are_refused(base):
 
 def test_two_solved_forms_that_differ_in_noise_are_the_same(base):
     """Validation chooses it, whatever they say."""
-    with pytest.raises(InputError, match="'linear:ridge:input_noise=0.2' is the same as 'linear:ridge'"):
+    with pytest.raises(InputError, match=r"'linear:ridge:input_noise=0\.2' is the same as 'linear:ridge'"):
         find_candidates(["linear:ridge", "linear:ridge:input_noise=0.2"], ["0,0"], base)
 
 
