@@ -100,7 +100,7 @@ def test_lineage_of_several_teachers_tells_each_weight_and_score():
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert ["patchtst", "trained before this run", "0.700", "0.4321"] in [row[:4] for row in rows]
     assert ["itransformer", "trained in this run, on the same train rows", "0.300", "0.5432"] in [r[:4] for r in rows]
-    assert "best on the validation windows" in text
+    assert "weights from the validation windows, with a pull towards equal ones" in text
     check_private(card.content)
 
 

@@ -45,7 +45,7 @@ class HubClient:
         """
         with mock.patch.dict(os.environ, self.environment):  # a spawned process begins with its parent's
             future = self._pool.submit(_with_token, token, function, args, kwargs)
-        return future.result(timeout=120)
+        return future.result(timeout=300)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

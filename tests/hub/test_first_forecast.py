@@ -15,7 +15,7 @@ from .test_training import script
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "first_forecast.md"
-SHORT = ["--teacher_epochs", "1", "--num_train_epochs", "1", "--disable_tqdm", "true", "--report_to", "none"]
+SHORT = ["--teacher_epochs", "1", "--max_steps", "5", "--disable_tqdm", "true", "--report_to", "none"]
 
 
 def run_block(folder, kind, text):
