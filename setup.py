@@ -33,6 +33,7 @@ setup(
         "filelock>=3.12",
         "pandas>=2.2",
         "matplotlib>=3.8",
+        "pillow>=10",
         "tabulate>=0.9",
         "tqdm>=4.60",
         "pyyaml>=6.0",

@@ -59,3 +59,11 @@ def test_it_is_small_and_holds_no_pickle():
     assert {path.suffix for path in files} == {".json", ".safetensors", ".md", ".csv", ".png", ".py"}
     assert {path.name for path in files if path.suffix == ".png"} == set(PLOTS)
     assert TINY == ROOT / FOLDER
+
+
+def test_its_code_is_that_of_the_package():
+    """What `trust_remote_code=True` runs; examples/make_tiny_student.py copies it."""
+    copies = sorted(TINY.glob("*_timedistill.py"))
+    assert {"modeling_timedistill.py", "pipeline_timedistill.py"} <= {path.name for path in copies}
+    for path in copies:
+        assert path.read_bytes() == (ROOT / "timedistill_hf/student" / path.name).read_bytes(), path.name
