@@ -15,7 +15,7 @@ from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
 from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
 from .models.timesnet import TimesNetConfig, TimesNetForPrediction
 from .processor import TimeDistillProcessor
-from .student import TimeDistillConfig, TimeDistillForPrediction
+from .student import TimeDistillConfig, TimeDistillForPrediction, fuse
 from .student.pipeline_timedistill import TASK, TimeSeriesForecastingPipeline
 
 
@@ -76,6 +76,7 @@ __all__ = [
     "TimesNetConfig",
     "TimesNetForPrediction",
     "TimeSeriesForecastingPipeline",
+    "fuse",
     *_LAZY,
 ]
 

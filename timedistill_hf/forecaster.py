@@ -14,7 +14,7 @@ from .errors import InputError
 from .files import staged_file
 from .loading import check_fits, commit_of_model, load_model, load_processor
 from .processor import TimeDistillProcessor
-from .student import TimeDistillConfig
+from .student import TimeDistillConfig, inference_copy
 from .teachers import Teacher, hub_options
 
 
@@ -162,7 +162,7 @@ class Forecaster:
     def _forecast(self, inputs: dict[str, torch.Tensor]) -> np.ndarray:
         self.model.eval()
         device = next(self.model.parameters()).device
-        outputs = run_model(self.model, {name: value.to(device) for name, value in inputs.items()})
+        outputs = run_model(inference_copy(self.model), {name: value.to(device) for name, value in inputs.items()})
         return self.processor.unstandardize(outputs.prediction_outputs.cpu()).numpy()
 
 

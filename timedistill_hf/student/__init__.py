@@ -3,7 +3,18 @@
 from .combining_timedistill import combine
 from .configuration_timedistill import TimeDistillConfig
 from .folding_timedistill import fold, linear_map
+from .fusing_timedistill import FusedStudent, fuse, inference_copy
 from .modeling_timedistill import TimeDistillForPrediction, TimeDistillOutput
 
 
-__all__ = ["TimeDistillConfig", "TimeDistillForPrediction", "TimeDistillOutput", "combine", "fold", "linear_map"]
+__all__ = [
+    "FusedStudent",
+    "TimeDistillConfig",
+    "TimeDistillForPrediction",
+    "TimeDistillOutput",
+    "combine",
+    "fold",
+    "fuse",
+    "inference_copy",
+    "linear_map",
+]

@@ -119,6 +119,19 @@ class TimeDistillConfig(PreTrainedConfig):
         """
         return [self._member_config(index) for index in range(len(self.members))]
 
+    def check_window(self, shape: tuple[int, ...]) -> None:
+        """Raise a `ValueError` where `past_values` of this shape are no `[B, L, C]` for such a model."""
+        if len(shape) != 3 or shape[1] != self.context_length:
+            raise ValueError(
+                f"past_values has shape {tuple(shape)}: expected [batch, {self.context_length}, channels]; "
+                "cut or pad the history to the model's context_length"
+            )
+        if self.is_channel_bound and shape[2] != self.num_input_channels:
+            raise ValueError(
+                f"past_values has {shape[2]} channels, this student was built for {self.num_input_channels}; for any "
+                "number of channels train one with hidden_norm='layernorm' (and revin_affine=False)"
+            )
+
     def validate_architecture(self):
         for name in (
             "context_length", "prediction_length", "hidden_size", "patch_length", "num_hidden_layers", "period"

@@ -21,7 +21,7 @@ LOSS_FIELDS = ("loss", "frequency_weight", "horizon_weighting")
 
 
 @dataclass
-class _Part:
+class Part:
     """A member, or a whole student of one form, in float64 on the CPU."""
 
     weight: float
@@ -72,7 +72,7 @@ def linear_map(model: TimeDistillForPrediction) -> tuple[torch.Tensor, torch.Ten
     Raises:
         ValueError: the student, or a member whose weight is not zero, is of another form.
     """
-    parts = _parts(model)
+    parts = student_parts(model)
     for part in parts:
         if not part.is_affine:
             raise ValueError(
@@ -80,11 +80,11 @@ def linear_map(model: TimeDistillForPrediction) -> tuple[torch.Tensor, torch.Ten
                 "linear map of the window: expected 'linear', 'periodic' or 'cycle' with 'none', 'mean' or 'last'; "
                 "fold() makes any student as small as it can be"
             )
-    return _weighted_map(parts, model.config)
+    return linear_map_of(parts, model.config)
 
 
 @torch.no_grad()
-def fold(model: TimeDistillForPrediction) -> TimeDistillForPrediction:
+def fold(model: TimeDistillForPrediction, dtype: torch.dtype | None = None) -> TimeDistillForPrediction:
     """An equal student (to float32 rounding) in the smallest form, in evaluation mode; the input stays as it is.
 
     All affine members of a combination (see [`linear_map`]) become one linear map. The linear path of residual members
@@ -94,11 +94,15 @@ def fold(model: TimeDistillForPrediction) -> TimeDistillForPrediction:
     becomes a student of its form, if that form can hold its weight. What cannot fold is copied.
 
     Members change their order, and affine ones are no longer told apart: fold when all training is done.
+
+    Args:
+        dtype: of the result, the model's own where `None`.
     """
-    parts = _parts(model)
+    parts = student_parts(model)
+    dtype = dtype or model.dtype
     if not parts:
-        return copy.deepcopy(model).eval()
-    unmerged = _assemble(model, parts)
+        return copy.deepcopy(model).to(dtype).eval()
+    unmerged = _assemble(model, parts, dtype)
     affine = [part for part in parts if part.is_affine]
     residual = [part for part in parts if part.has_linear_path]
     if _can_shrink(parts, affine, residual):
@@ -106,25 +110,25 @@ def fold(model: TimeDistillForPrediction) -> TimeDistillForPrediction:
     elif len(parts) == 1 and parts[0].config.normalization == "none":
         _scale_decoders(parts[0].backbone, parts[0].weight)
         parts = [replace(parts[0], weight=1.0)]
-    folded = _assemble(model, parts)
+    folded = _assemble(model, parts, dtype)
     # a form that shares its weights among phases can be smaller than the matrix that it is
     return folded if folded.num_parameters() <= unmerged.num_parameters() else unmerged
 
 
-def _parts(model: TimeDistillForPrediction) -> list[_Part]:
+def student_parts(model: TimeDistillForPrediction) -> list[Part]:
     """The members that count, as copies; a student of one form is its own only member."""
     config, model = model.config, copy.deepcopy(model).to("cpu", torch.float64).eval()
     if config.architecture != "combination":
-        return [_Part(1.0, {}, config, model.normalization, model.backbone)]
+        return [Part(1.0, {}, config, model.normalization, model.backbone)]
     weights, members = model.backbone.weights.tolist(), model.backbone.members
     return [
-        _Part(weight, form, member_config, member.normalization, member.backbone)
+        Part(weight, form, member_config, member.normalization, member.backbone)
         for weight, form, member_config, member in zip(weights, config.members, config.member_configs(), members)
         if weight
     ]
 
 
-def _weighted_map(parts: list[_Part], config: TimeDistillConfig) -> tuple[torch.Tensor, torch.Tensor]:
+def linear_map_of(parts: list[Part], config: TimeDistillConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """The weighted sum of affine parts, read off by forecasting a zero window and the unit windows."""
     matrix = torch.zeros(config.prediction_length, config.context_length, dtype=torch.float64)
     bias = torch.zeros(config.prediction_length, dtype=torch.float64)
@@ -139,7 +143,7 @@ def _weighted_map(parts: list[_Part], config: TimeDistillConfig) -> tuple[torch.
     return matrix, bias
 
 
-def _can_shrink(parts: list[_Part], affine: list[_Part], residual: list[_Part]) -> bool:
+def _can_shrink(parts: list[Part], affine: list[Part], residual: list[Part]) -> bool:
     """Whether maps can be merged, one is not in its smallest form, or the only part can take its weight in."""
     movable = affine + residual
     if len(movable) != 1:
@@ -149,7 +153,7 @@ def _can_shrink(parts: list[_Part], affine: list[_Part], residual: list[_Part]) 
     return takes_its_weight or part.config.architecture in ("periodic", "cycle")
 
 
-def _merge(parts: list[_Part], affine: list[_Part], residual: list[_Part]) -> list[_Part]:
+def _merge(parts: list[Part], affine: list[Part], residual: list[Part]) -> list[Part]:
     """One part with the sum of all linear maps, the other residual parts without theirs, the rest as it is."""
     # a bias that is not multiplied with the window's scale has no place in a RevIN part
     hosts = [part for part in residual if not part.is_scaled] or (residual if not affine else [])
@@ -159,10 +163,10 @@ def _merge(parts: list[_Part], affine: list[_Part], residual: list[_Part]) -> li
     donors = [part for part in residual if part is not host]
     rest = [part for part in parts if not part.is_affine and not part.has_linear_path]
 
-    matrix, bias = _weighted_map(affine, parts[0].config)
+    matrix, bias = linear_map_of(affine, parts[0].config)
     for part in residual:
         projection = part.backbone.projection
-        matrix += part.weight * _of_centred(projection.weight, part.level)
+        matrix += part.weight * of_centred(projection.weight, part.level)
         if part is host or not part.is_scaled:
             bias += part.weight * projection.bias
     if host is None:
@@ -173,7 +177,7 @@ def _merge(parts: list[_Part], affine: list[_Part], residual: list[_Part]) -> li
     return [carrier, *(_without_linear_path(part) for part in donors), *rest]
 
 
-def _of_centred(weight: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+def of_centred(weight: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
     """The matrix that does to a window what `weight` does to the window less its level."""
     return weight - torch.outer(weight.sum(dim=1), level)
 
@@ -190,7 +194,7 @@ def _weight_of_level(matrix: torch.Tensor, is_alone: bool) -> float | None:
     return None if is_alone and abs(weight - 1) > SUM_IS_ONE else weight
 
 
-def _linear_part(matrix: torch.Tensor, bias: torch.Tensor, config: TimeDistillConfig, is_alone: bool) -> _Part:
+def _linear_part(matrix: torch.Tensor, bias: torch.Tensor, config: TimeDistillConfig, is_alone: bool) -> Part:
     """The merged map as a linear form."""
     weight = _weight_of_level(matrix, is_alone)
     if weight is None:
@@ -199,19 +203,19 @@ def _linear_part(matrix: torch.Tensor, bias: torch.Tensor, config: TimeDistillCo
         normalization = "mean"
     form = {"architecture": "linear", "normalization": normalization}
     config = _config(config, form)
-    part = _Part(weight, form, config, WindowNormalization(config), LinearBackbone(config).double())
+    part = Part(weight, form, config, WindowNormalization(config), LinearBackbone(config).double())
     _set_map(part, matrix, bias)
     return part
 
 
-def _residual_part(matrix: torch.Tensor, bias: torch.Tensor, host: _Part, is_alone: bool) -> _Part:
+def _residual_part(matrix: torch.Tensor, bias: torch.Tensor, host: Part, is_alone: bool) -> Part:
     """The merged map in the linear path of a residual form; where the level cannot stay out, its encoder takes it."""
     # beside scaled parts nothing but the host's own weight gives a level back
     weight = host.weight if host.is_scaled else _weight_of_level(matrix, is_alone)
     if weight is None or host.config.normalization == "none":
         weight, form = 1.0, host.form | {"normalization": "none"}
         encoder = host.backbone.core.encoder
-        encoder.weight.copy_(_of_centred(encoder.weight, host.level))
+        encoder.weight.copy_(of_centred(encoder.weight, host.level))
         part = replace(host, weight=weight, form=form, config=_config(host.config, form))
     else:
         part = replace(host, weight=weight)
@@ -220,12 +224,12 @@ def _residual_part(matrix: torch.Tensor, bias: torch.Tensor, host: _Part, is_alo
     return part
 
 
-def _set_map(part: _Part, matrix: torch.Tensor, bias: torch.Tensor) -> None:
+def _set_map(part: Part, matrix: torch.Tensor, bias: torch.Tensor) -> None:
     part.backbone.projection.weight.copy_(matrix / part.weight - part.level)
     part.backbone.projection.bias.copy_(bias / part.weight)
 
 
-def _without_linear_path(part: _Part) -> _Part:
+def _without_linear_path(part: Part) -> Part:
     """A residual part as the core that is left of it; the bias of a scaled one stays, as it is scaled, too."""
     core = part.backbone.core
     if part.is_scaled:
@@ -246,8 +250,8 @@ def _config(config: TimeDistillConfig, form: dict) -> TimeDistillConfig:
     return TimeDistillConfig.from_dict(config.to_dict() | form | {"members": None})
 
 
-def _assemble(model: TimeDistillForPrediction, parts: list[_Part]) -> TimeDistillForPrediction:
-    """A student of these parts with the model's settings, on its device and in its precision."""
+def _assemble(model: TimeDistillForPrediction, parts: list[Part], dtype: torch.dtype) -> TimeDistillForPrediction:
+    """A student of these parts with the model's settings, on its device."""
     if len(parts) == 1 and parts[0].weighs_one:
         folded = TimeDistillForPrediction(_config(model.config, parts[0].form))
         modules = [folded]
@@ -256,7 +260,7 @@ def _assemble(model: TimeDistillForPrediction, parts: list[_Part]) -> TimeDistil
         folded = TimeDistillForPrediction(TimeDistillConfig.from_dict(model.config.to_dict() | changes))
         folded.backbone.weights.copy_(torch.tensor([part.weight for part in parts], dtype=torch.float64))
         modules = folded.backbone.members
-    folded = folded.to(model.device, model.dtype)
+    folded = folded.to(model.device, dtype)
     for part, module in zip(parts, modules):
         module.normalization.load_state_dict(part.normalization.state_dict())
         module.backbone.load_state_dict(part.backbone.state_dict())

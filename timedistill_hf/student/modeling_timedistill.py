@@ -122,7 +122,7 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
         Raises:
             ValueError: `past_values` does not have the configured length or channel count.
         """
-        self._check_shape(past_values)
+        self.config.check_window(past_values.shape)
         if past_observed_mask is not None:
             past_values = fill_missing(past_values, past_observed_mask)
         # the members of a combination normalise before they cast, as a student of its own does
@@ -140,19 +140,6 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
                 horizon_weighting=self.config.horizon_weighting,
             )
         return TimeDistillOutput(loss=loss, prediction_outputs=forecast, loc=loc, scale=scale, feature=feature)
-
-    def _check_shape(self, past_values: torch.Tensor) -> None:
-        expected = (self.config.context_length, self.config.num_input_channels)
-        if past_values.ndim != 3 or past_values.shape[1] != expected[0]:
-            raise ValueError(
-                f"past_values has shape {tuple(past_values.shape)}: expected [batch, {expected[0]}, channels]; "
-                "cut or pad the history to the model's context_length"
-            )
-        if self.config.is_channel_bound and past_values.shape[2] != expected[1]:
-            raise ValueError(
-                f"past_values has {past_values.shape[2]} channels, this student was built for {expected[1]}; for any "
-                "number of channels train one with hidden_norm='layernorm' (and revin_affine=False)"
-            )
 
 
 __all__ = ["TimeDistillForPrediction", "TimeDistillOutput", "TimeDistillPreTrainedModel", "forecast_loss"]

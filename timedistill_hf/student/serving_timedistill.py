@@ -1,6 +1,10 @@
 """Forecasts in the data's units, of any number of series, in memory that does not grow with their number."""
 
+from itertools import chain
+
 import torch
+
+from .fusing_timedistill import inference_copy
 
 
 MOST_CELLS = 2**22  # of windows that are in the model at once
@@ -34,7 +38,8 @@ def forecast_in_units(
     """Forecast windows in the data's units.
 
     Args:
-        model: in evaluation mode; takes `past_values` and `past_observed_mask`, gives `prediction_outputs`.
+        model: in evaluation mode; takes `past_values` and `past_observed_mask`, gives `prediction_outputs`. Of a
+            student its fused copy forecasts.
         past: float64 `[B, L, C]`, NaN where missing.
         mean, std: float64, broadcast to `[B, 1, C]`: what windows are standardised with; NaN for a series whose own
             window gives them ([`window_scale`]).
@@ -45,7 +50,8 @@ def forecast_in_units(
         The forecast `[B, S, C]`, NaN for a series without a known value, and the deviation `[B, 1, C]` that its window
         was divided by, both float64.
     """
-    device = next(model.parameters()).device
+    model = inference_copy(model)
+    device = next(chain(model.parameters(), model.buffers())).device
     batch_size = batch_size or max(1, MOST_CELLS // (past.shape[1] * past.shape[2]))
     forecasts, scales = [], []
     for start in range(0, len(past), batch_size):

@@ -1,0 +1,243 @@
+"""The copy that serves: a trained student as matrix products, with all that is linear in the window folded in.
+
+The paper's student (arXiv 2502.15016, section 4) takes the window's mean out, splits the rest by a moving average,
+runs an MLP on each part and adds the mean to their sum. Up to the ReLU all of that is linear, and batch statistics are
+fixed once training is done: the first layers of both MLPs are one matrix on the raw window, the second layers another.
+"""
+
+import weakref
+from itertools import chain
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .backbones_timedistill import MLPBranch, TwoBranchBackbone, moving_average
+from .folding_timedistill import Part, fold, linear_map_of, of_centred, student_parts
+from .modeling_timedistill import TimeDistillForPrediction, TimeDistillOutput
+from .normalization_timedistill import fill_missing, forecast_window
+
+
+ONLY_FORECASTS = "a fused student only forecasts: train the student that it was made from, then fuse() that again"
+
+_copies: "weakref.WeakKeyDictionary[nn.Module, tuple[tuple, FusedStudent]]" = weakref.WeakKeyDictionary()
+
+
+class FusedStudent(nn.Module):
+    """What `fuse` returns: it takes windows as the student does and gives `prediction_outputs`, and nothing else.
+
+    Args:
+        config: the student's.
+        parts: each maps `[B, C, L]` to its share of the forecast, `[B, C, S]`.
+    """
+
+    def __init__(self, config, parts: list[nn.Module]):
+        super().__init__()
+        self.config = config
+        self.parts = nn.ModuleList(parts)
+        self.register_buffer("bias", torch.zeros(config.prediction_length, dtype=torch.float64))
+        super().requires_grad_(False)
+        self.eval()
+
+    @property
+    def device(self) -> torch.device:
+        return self.bias.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.bias.dtype
+
+    def num_values(self) -> int:
+        """How many numbers it holds."""
+        return sum(tensor.numel() for tensor in chain(self.parameters(), self.buffers()))
+
+    def train(self, mode: bool = True) -> "FusedStudent":
+        """Refused where `mode` is true."""
+        if mode:
+            raise RuntimeError(ONLY_FORECASTS)
+        return super().train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "FusedStudent":
+        """Refused where `requires_grad` is true."""
+        if requires_grad:
+            raise RuntimeError(ONLY_FORECASTS)
+        return self
+
+    def forward(self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None) -> TimeDistillOutput:
+        """The forecast `[B, S, C]` for `past_values` `[B, L, C]`, missing steps interpolated as the student does.
+
+        Raises:
+            ValueError: `past_values` does not have the configured length or channel count.
+        """
+        self.config.check_window(past_values.shape)
+        if past_observed_mask is not None:
+            past_values = fill_missing(past_values, past_observed_mask)
+        values = past_values.transpose(1, 2).to(self.dtype).contiguous()
+        forecast = self.parts[0](values) if len(self.parts) else self.bias.expand(*values.shape[:2], -1)
+        for part in self.parts[1:]:
+            forecast = forecast + part(values)
+        return TimeDistillOutput(prediction_outputs=forecast.transpose(1, 2).to(past_values.dtype))
+
+
+class FusedLinear(nn.Module):
+    """A part that is affine in its window: `x @ matrix.T + bias`."""
+
+    def __init__(self, part: Part):
+        super().__init__()
+        matrix, bias = linear_map_of([part], part.config)
+        self.register_buffer("matrix", matrix)
+        self.register_buffer("bias", bias)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return F.linear(values, self.matrix, self.bias)
+
+
+class FusedMLP(nn.Module):
+    """One or two MLP branches, and the linear path beside them, as products on the window itself.
+
+    `hidden = gain * norm(encoder @ x + bias) + offset` with gain and offset `[C, H]` of a batch norm, `[H]` of a layer
+    norm, both absent without; the forecast is `decoder @ relu(hidden) + decoder_bias + linear @ x`, where `linear` is
+    the residual form's linear path and the level that is given back (one row, where it is the level alone).
+
+    Args:
+        part: an MLP, a two-branch MLP, or a residual form with such a core.
+        is_centred: whether the windows that it is given have had their level (and scale) taken out, which then is
+            given back elsewhere.
+    """
+
+    def __init__(self, part: Part, is_centred: bool):
+        super().__init__()
+        backbone = part.backbone.core if part.config.architecture == "residual" else part.backbone
+        is_split = isinstance(backbone, TwoBranchBackbone)
+        branches = [backbone.seasonal, backbone.trend] if is_split else [backbone]
+        encoders = [branch.encoder.weight for branch in branches]
+        if is_split:
+            average = _averaging(part.config.context_length, backbone.kernel_size)
+            encoders = [encoders[0] - encoders[0] @ average, encoders[1] @ average]
+        encoder = torch.cat(encoders)
+        decoder_bias = sum(branch.decoder.bias for branch in branches)
+        linear = None
+        if part.config.architecture == "residual":
+            linear = part.backbone.projection.weight
+            decoder_bias = decoder_bias + part.backbone.projection.bias
+        if not is_centred and part.config.normalization != "none":
+            encoder = of_centred(encoder, part.level)
+            level = part.level.unsqueeze(0)
+            linear = level if linear is None else of_centred(linear, part.level) + level
+        weight = 1.0 if is_centred else part.weight
+        bias, gain, offset = _hidden_norm(branches, part.config.hidden_norm)
+        self.num_branches = len(branches)
+        self.layer_norm_eps = branches[0].norm.eps if part.config.hidden_norm == "layernorm" else None
+        self.register_buffer("encoder", encoder)
+        self.register_buffer("bias", bias)
+        self.register_buffer("gain", gain)
+        self.register_buffer("offset", offset)
+        self.register_buffer("decoder", weight * torch.cat([branch.decoder.weight for branch in branches], dim=1))
+        self.register_buffer("decoder_bias", weight * decoder_bias)
+        self.register_buffer("linear", None if linear is None else weight * linear)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        hidden = F.linear(values, self.encoder, self.bias)
+        if self.layer_norm_eps is not None:
+            branches = hidden.unflatten(-1, (self.num_branches, -1))
+            hidden = F.layer_norm(branches, branches.shape[-1:], eps=self.layer_norm_eps).flatten(-2)
+        if self.gain is not None:
+            hidden = torch.addcmul(self.offset, hidden, self.gain)
+        forecast = F.linear(hidden.relu_(), self.decoder, self.decoder_bias)
+        return forecast if self.linear is None else forecast + F.linear(values, self.linear)
+
+
+class NormalizedPart(nn.Module):
+    """What cannot be folded into a first product, RevIN's scale and patch mixers: normalised and undone as ever."""
+
+    def __init__(self, part: Part):
+        super().__init__()
+        self.weight = part.weight
+        self.normalization = part.normalization
+        self.backbone = _WithFeature(FusedMLP(part, is_centred=True)) if _is_mlp(part) else part.backbone
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        forecast = forecast_window(values.transpose(1, 2), self.normalization, self.backbone, values.dtype)[0]
+        return self.weight * forecast.transpose(1, 2)
+
+
+class _WithFeature(nn.Module):
+    """A fused backbone with a backbone's two outputs."""
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return self.backbone(values), None
+
+
+@torch.no_grad()
+def fuse(model: TimeDistillForPrediction) -> FusedStudent:
+    """The inference copy of a trained student in the smallest form; its forecasts are the student's to 1e-5.
+
+    Centring, moving average and both branches become two matrix products, every affine form one; see [`fold`] for
+    what happens to combinations. RevIN's scale, the gain of a per-channel batch norm, a layer norm, patch mixers and
+    missing values are computed as they are. The copy does not follow the student's weights: fuse again when they have
+    changed.
+
+    Args:
+        model: in training or evaluation mode; it stays as it is. One in half precision gives a float32 copy.
+
+    Raises:
+        ValueError: it is no student.
+    """
+    if not isinstance(model, TimeDistillForPrediction):
+        raise ValueError(f"{type(model).__name__} cannot be fused: expected a TimeDistillForPrediction")
+    dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
+    parts = student_parts(fold(model, torch.float64))
+    return FusedStudent(model.config, [_fused_part(part) for part in parts]).to(model.device, dtype)
+
+
+def inference_copy(model: nn.Module) -> nn.Module:
+    """What to forecast with: of a student its fused copy, made anew where its weights have changed; else the model."""
+    if not isinstance(model, TimeDistillForPrediction):
+        return model
+    state = tuple((tensor.data_ptr(), tensor._version) for tensor in chain(model.parameters(), model.buffers()))
+    known = _copies.get(model)
+    if known is None or known[0] != state:
+        known = _copies[model] = (state, fuse(model))
+    return known[1]
+
+
+def _fused_part(part: Part) -> nn.Module:
+    if part.is_affine:
+        return FusedLinear(part)
+    if part.is_scaled or not _is_mlp(part):
+        return NormalizedPart(part)
+    return FusedMLP(part, is_centred=False)
+
+
+def _is_mlp(part: Part) -> bool:
+    backbone = part.backbone.core if part.config.architecture == "residual" else part.backbone
+    return isinstance(backbone, (MLPBranch, TwoBranchBackbone))
+
+
+def _averaging(length: int, kernel_size: int) -> torch.Tensor:
+    """`[L, L]`: this matrix times a window is its moving average."""
+    return moving_average(torch.eye(length, dtype=torch.float64).unsqueeze(0), kernel_size).squeeze(0).T
+
+
+def _hidden_norm(branches: list[MLPBranch], kind: str) -> tuple[torch.Tensor | None, ...]:
+    """Bias, gain and offset of the hidden layer, of all branches side by side."""
+    bias = torch.cat([branch.encoder.bias for branch in branches])
+    if kind == "none":
+        return bias, None, None
+    if kind == "layernorm":
+        gain, offset = (torch.cat([getattr(branch.norm, name) for branch in branches]) for name in ("weight", "bias"))
+        return bias, gain, offset
+    gains, offsets = [], []
+    for branch in branches:
+        norm = branch.norm
+        gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        gains.append(gain.unsqueeze(1).expand(-1, branch.encoder.out_features))
+        offsets.append(torch.outer(gain, branch.encoder.bias) + (norm.bias - gain * norm.running_mean).unsqueeze(1))
+    return None, torch.cat(gains, dim=1), torch.cat(offsets, dim=1)
+
+
+__all__ = ["FusedStudent", "fuse", "inference_copy"]
