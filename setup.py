@@ -11,6 +11,8 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "timedistill_hf/__init__.py
     1
 )
 
+EXPORT = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]
+
 setup(
     name="timedistill_hf",
     version=VERSION,
@@ -39,7 +41,11 @@ setup(
         "pyyaml>=6.0",
         "jinja2>=3.1",
     ],
-    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.9"], "chronos": ["chronos-forecasting>=2.3,<3"]},
+    extras_require={
+        "dev": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "ruff>=0.9", *EXPORT],
+        "export": EXPORT,
+        "chronos": ["chronos-forecasting>=2.3,<3"],
+    },
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

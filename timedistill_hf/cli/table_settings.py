@@ -92,6 +92,36 @@ class BacktestSettings(TableSettings):
         return str(Path(self.output).with_suffix(".json"))
 
 
+@dataclass
+class ExportSettings:
+    """A student to export."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
+    output: str = field(default=None, metadata={"help": "The .onnx file to write."})
+    units: str = field(
+        default="data",
+        metadata={
+            "help": "'data': the graph takes and gives the training's columns in their own units; 'standardized': as "
+            "the student itself, for any number of channels where it is not bound to its own.",
+            "choices": ["data", "standardized"],
+        },
+    )
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
+
+    def __post_init__(self):
+        for name, what in (
+            ("model", "the folder or Hub id of a trained student"),
+            ("output", "the .onnx file to write"),
+        ):
+            if getattr(self, name) is None:
+                raise InputError(f"--{name} is missing: give {what}")
+        if Path(self.output).suffix.lower() != ".onnx":
+            raise InputError(f"--output {self.output!r}: expected a name that ends in .onnx")
+        check_output(self.output, self.overwrite)
+
+
 def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) -> None:
     """Raise where model, input or output is missing or is no table, or the output would replace something."""
     for name, what in (
