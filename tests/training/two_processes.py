@@ -21,13 +21,14 @@ from timedistill_hf import (
 )
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.errors import Terminated
-from timedistill_hf.teachers import store
+from timedistill_hf.teachers import store_layout
+from timedistill_hf.teachers.store import store_signal
 
 
 def stored_signal(data, folder: str) -> list[float]:
     """Sums over the windows of what two processes have stored together, in about 18 shards."""
-    store._SHARD_BYTES = 10 * 4 * 3 * (HORIZON + 8)
-    windows = store.store_signal(tiny_teacher("itransformer"), data.train, Path(folder, "signal"))
+    store_layout._SHARD_BYTES = 10 * 4 * 3 * (HORIZON + 8)
+    windows = store_signal(tiny_teacher("itransformer"), data.train, Path(folder, "signal"))
     return [(item["teacher_prediction_outputs"].sum() + item["teacher_feature"].sum()).item() for item in windows]
 
 
