@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 
 from tests.conftest import CHANNELS, HORIZON, tiny_teacher
-from tests.teachers.two_runs import TWO_WINDOWS, fill
+from tests.teachers.two_runs import THREE_WINDOWS, fill
 from timedistill_hf.teachers import store_filling, store_layout
 from timedistill_hf.teachers.store import store_signal
 
@@ -25,14 +25,14 @@ def test_two_processes_started_together_share_the_work(data, tmp_path, monkeypat
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as run:
         assert run.stdout.readline() == "ready\n", run.stderr.read()
-        monkeypatch.setattr(store_layout, "_SHARD_BYTES", TWO_WINDOWS)
+        monkeypatch.setattr(store_layout, "_SHARD_BYTES", THREE_WINDOWS)
         run.stdin.write("\n")
         run.stdin.flush()
         here = fill(data, tmp_path)
         out, error = run.communicate(timeout=120)
     assert run.returncode == 0, error
     there = json.loads(out)
-    assert here["shards"] == there["shards"] == 89
+    assert here["shards"] == there["shards"] == 59
     assert sorted(here["ran"] + there["ran"]) == list(range(177))  # each window once, by one of them
     assert here["sums"] == there["sums"]
     (folder,) = tmp_path.iterdir()

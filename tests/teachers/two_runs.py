@@ -16,8 +16,8 @@ from timedistill_hf.teachers import store_layout
 from timedistill_hf.teachers.store import store_signal
 
 
-TWO_WINDOWS = 2 * 4 * CHANNELS * (HORIZON + 8)
-"""Bytes of a shard, so that there are 89."""
+THREE_WINDOWS = 3 * 4 * CHANNELS * (HORIZON + 8)
+"""Bytes of a shard, so that there are 59."""
 
 
 def fill(data, directory: str) -> dict:
@@ -36,7 +36,7 @@ def fill(data, directory: str) -> dict:
 
 
 def main(directory: str) -> None:
-    store_layout._SHARD_BYTES = TWO_WINDOWS
+    store_layout._SHARD_BYTES = THREE_WINDOWS
     data = make_windows(synthetic_series(400, CHANNELS), CONTEXT, HORIZON, SplitSpec(rows=(240, 80, 80)))
     print("ready", flush=True)
     sys.stdin.readline()
