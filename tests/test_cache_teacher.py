@@ -2,16 +2,18 @@
 
 import json
 import re
-import subprocess
-import sys
+import shutil
 
 import pytest
 
 from tests.conftest import CONTEXT, HORIZON, tiny_patchtst, tiny_teacher
-from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
-from tests.training.test_two_processes import launcher
+from tests.scripts_helper import fails, generated_csv, run
+from timedistill_hf.cli.distill_flags import parse_distill_flags
 from timedistill_hf.data import load_series, make_windows
-from timedistill_hf.teachers import Teacher
+from timedistill_hf.errors import InputError
+from timedistill_hf.run_signal import RunSignal
+from timedistill_hf.run_student import RunStudent
+from timedistill_hf.teachers import Teacher, store_folder
 
 
 LENGTHS = ("--context_length", CONTEXT, "--prediction_length", HORIZON)
@@ -32,6 +34,11 @@ def here(tmp_path_factory):
         model.save_pretrained(folder / name)
         data.processor.save_pretrained(folder / name)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_plots(monkeypatch):
+    monkeypatch.setattr("timedistill_hf.plots.run.plot_run", lambda *_: [])
 
 
 @pytest.fixture
@@ -111,21 +118,6 @@ def test_a_run_finds_what_was_stored_ahead(here, tmp_path, monkeypatch, capsys, 
     assert train_windows() == []
 
 
-def test_two_launched_processes_fill_what_a_single_one_finds(here, tmp_path, monkeypatch, capsys, train_windows):
-    flags = (*PAPER, "--signal_dir", tmp_path / "signals")
-    command = [
-        sys.executable, *launcher(), SCRIPTS / "cache_teacher.py", "--dataset", here / "mine.csv", "--teacher",
-        here / "one", *QUICK, *flags,
-    ]  # fmt: skip
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("2 processes") == 1
-    results, log = distil(monkeypatch, capsys, here, tmp_path / "run", *flags)
-    assert "Teacher signal: found" in log
-    assert results["teacher"]["signal"] == "stored"
-    assert train_windows() == []
-
-
 def test_forecasts_only_are_for_a_run_without_feature_terms(here, tmp_path, monkeypatch, capsys, train_windows):
     flags = (*PAPER, "--signal_dir", tmp_path / "signals")
     printed, _ = script(monkeypatch, capsys, "cache_teacher.py", here, *flags, "--forecasts_only")
@@ -161,36 +153,75 @@ def test_a_run_is_not_gone_on_with_without_its_features_or_in_another_precision(
     distil(monkeypatch, capsys, here, tmp_path / "run", *PAPER, "--teacher_signal", "live")
 
 
-def test_where_the_signal_does_not_fit_the_teacher_runs_live_and_what_would_fit_is_named(
-    here, tmp_path, monkeypatch, capsys
-):
-    """Forecasts and features of the 217 windows take 62,496 bytes, without the features 41,664."""
+def limited(here, tmp_path, limit, *flags):
+    """Those flags' signal with that limit of bytes, the teacher as it is heard, and its windows."""
+    arguments = ["--dataset", here / "mine.csv", *QUICK, *PAPER, "--signal_limit_gb", limit / 1e9, *flags]
+    arguments += ["--output_dir", tmp_path / "run"]
+    data_settings, student_settings, settings, args = parse_distill_flags(arguments=list(map(str, arguments)))
+    data = data_settings.load()
+    student = RunStudent(student_settings, settings, args, tmp_path / "run")
+    config = student.config(data)
+    signal = RunSignal(settings, args, student, tmp_path / "run")
+    return signal, signal.of(tiny_teacher("itransformer"), config), data.train
+
+
+HALF = "--signal_dtype float16"
+FORECASTS = "--teacher_signal forecasts, without the features"
+
+
+@pytest.mark.parametrize(
+    ("limit", "flags", "would_fit"),
+    [
+        # 217 windows of 3 channels: 62,496 bytes, 41,664 of them forecasts
+        (62_496, "", None),
+        (62_495, "", f"{HALF} (31.2 kB); {FORECASTS} (41.7 kB); {HALF} {FORECASTS} (20.8 kB)"),
+        (41_663, "", f"{HALF} (31.2 kB); {HALF} {FORECASTS} (20.8 kB)"),
+        (31_247, "", f"{HALF} {FORECASTS} (20.8 kB)"),
+        (20_831, "", ""),
+        (31_248, HALF, None),
+        (31_247, HALF, f"{FORECASTS} (20.8 kB)"),
+        (41_664, "--teacher_signal forecasts", None),
+        (41_663, "--teacher_signal forecasts", f"{HALF} (20.8 kB)"),
+        (41_664, "--beta 0", None),
+        (41_663, "--beta 0", f"{HALF} (20.8 kB)"),
+    ],
+)
+def test_what_would_fit_in_the_place_of_what_does_not_is_named(here, tmp_path, limit, flags, would_fit, caplog):
+    signal, teacher, windows = limited(here, tmp_path, limit, *flags.split())
+    refusal = signal.refusal(teacher, windows)
+    if would_fit is None:
+        assert refusal is None
+        assert signal.may_be_stored(teacher, windows)
+        return
+    fitting = f"{would_fit} would fit; or " if would_fit else ""
+    assert f"free: {fitting}raise the limit, name another --signal_dir, or pass --teacher_signal live" in refusal
+    assert f"--signal_limit_gb allows {limit / 1e9:g} GB" in refusal
+    if "forecasts" in flags:
+        with pytest.raises(InputError, match="the teacher's signal takes"):
+            signal.may_be_stored(teacher, windows)
+    else:
+        assert not signal.may_be_stored(teacher, windows)
+        assert f"{refusal}. The teacher runs in every step instead, which teaches the same" in caplog.text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_counts_as_the_limit_does(here, tmp_path, monkeypatch):
+    signal, teacher, windows = limited(here, tmp_path, 10**9)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(store_folder.shutil, "disk_usage", lambda _: usage._replace(free=41_700))
+    assert f"has 41.7 kB free: {HALF} (31.2 kB); {FORECASTS} (41.7 kB); {HALF}" in signal.refusal(teacher, windows)
+
+
+def test_where_it_does_not_fit_a_run_is_live_and_says_so(here, tmp_path, monkeypatch, capsys):
     live, _ = distil(monkeypatch, capsys, here, tmp_path / "live", *PAPER, "--teacher_signal", "live")
-    for limit, named, unnamed in (
-        ("0.00005", "--signal_dtype float16 (31.2 kB); --teacher_signal forecasts, without the features (41.7 kB); "
-         "--signal_dtype float16 --teacher_signal forecasts, without the features (20.8 kB) would fit; or", "nothing"),
-        ("0.000035", "float16 (31.2 kB); --signal_dtype float16 --teacher_signal forecasts", "41.7 kB"),
-        ("0.000001", "free: raise the limit", "would fit"),
-    ):  # fmt: skip
-        output = tmp_path / limit
-        results, log = distil(monkeypatch, capsys, here, output, *PAPER, "--signal_limit_gb", limit)
-        (line,) = [line for line in log.splitlines() if "signal takes 62.5 kB as float32" in line]
-        assert named in line
-        assert unnamed not in line
-        assert "raise the limit, name another --signal_dir, or pass --teacher_signal live" in line
-        assert "The teacher runs in every step instead, which teaches the same" in line
-        assert results["teacher"]["signal"] == "live"
-        assert results["models"]["student"]["mse"] == live["models"]["student"]["mse"]
-    narrow = (*PAPER, "--signal_limit_gb", "0.00005", "--signal_dtype", "float16")
-    half, _ = distil(monkeypatch, capsys, here, tmp_path / "half", *narrow)
+    small = ("--signal_limit_gb", "0.00005")
+    results, log = distil(monkeypatch, capsys, here, tmp_path / "auto", *PAPER, *small)
+    assert log.count("the teacher's signal takes 62.5 kB as float32") == 1
+    assert (results["teacher"]["signal"], live["teacher"]["signal"]) == ("live", "live")
+    assert results["models"]["student"]["mse"] == live["models"]["student"]["mse"]
+    half, _ = distil(monkeypatch, capsys, here, tmp_path / "half", *PAPER, *small, "--signal_dtype", "float16")
     assert half["teacher"]["signal"] == "stored"
     assert half["models"]["student"]["mse"] == pytest.approx(live["models"]["student"]["mse"], rel=1e-3)
-    for kind in ("stored", "forecasts"):
-        command = ("--dataset", here / "mine.csv", "--teacher", here / "one", *QUICK, *PAPER, "--output_dir")
-        flags = ("--teacher_signal", kind, "--signal_limit_gb", "0.00002")
-        error = fails(monkeypatch, capsys, "distill.py", *command, tmp_path / "no", *flags)
-        assert f"signal takes {'62.5' if kind == 'stored' else '41.7'} kB as float32" in error
-        assert not (tmp_path / "no").exists()
 
 
 def test_what_is_stored_already_needs_no_room(here, tmp_path, monkeypatch, capsys, train_windows):
