@@ -11,6 +11,7 @@ from tests.scripts_helper import fails, generated_csv, run
 from timedistill_hf.cli.distill_flags import parse_distill_flags
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.errors import InputError
+from timedistill_hf.readable import readable_bytes
 from timedistill_hf.run_signal import RunSignal
 from timedistill_hf.run_student import RunStudent
 from timedistill_hf.teachers import Teacher, store_folder
@@ -195,7 +196,7 @@ def test_what_would_fit_in_the_place_of_what_does_not_is_named(here, tmp_path, l
         return
     fitting = f"{would_fit} would fit; or " if would_fit else ""
     assert f"free: {fitting}raise the limit, name another --signal_dir, or pass --teacher_signal live" in refusal
-    assert f"--signal_limit_gb allows {limit / 1e9:g} GB" in refusal
+    assert f"--signal_limit_gb allows {readable_bytes(limit)}, and the disk of '{tmp_path}" in refusal
     if "forecasts" in flags:
         with pytest.raises(InputError, match="the teacher's signal takes"):
             signal.may_be_stored(teacher, windows)

@@ -191,7 +191,7 @@ def test_the_teachers_signal_is_stored_where_it_may_be(finished, csv, tmp_path, 
         monkeypatch, capsys, *command, "--output_dir", tmp_path / "no", "--teacher_signal", "stored",
         "--signal_limit_gb", "0.00001",
     )  # fmt: skip
-    assert "--signal_limit_gb allows 1e-05, and the disk of" in error
+    assert "--signal_limit_gb allows 10.0 kB, and the disk of" in error
     assert "raise the limit, name another --signal_dir, or pass --teacher_signal live" in error
     assert not (tmp_path / "no").exists()
 

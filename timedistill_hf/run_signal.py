@@ -108,7 +108,7 @@ class RunSignal:
         fitting = f"{'; '.join(smaller)} would fit; or " if smaller else ""
         return (
             f"the teacher's signal takes {readable_bytes(layout.num_bytes)} as {layout.dtype}, --signal_limit_gb "
-            f"allows {self.settings.signal_limit_gb:g} GB, and the disk of {str(self.directory)!r} has "
+            f"allows {readable_bytes(limit)}, and the disk of {str(self.directory)!r} has "
             f"{readable_bytes(free)} free: {fitting}raise the limit, name another --signal_dir, or pass "
             "--teacher_signal live"
         )
