@@ -123,6 +123,7 @@ class _Filling:
     def _estimate(self, seconds_per_window: float) -> None:
         """After the first batch, say how long all of it will take."""
         if not self._is_timed and PartialState().is_main_process:
+            self.bar.clear()
             logger.info(
                 "Teacher signal: about %s on %s",
                 readable_seconds(self.to_fill * seconds_per_window),
