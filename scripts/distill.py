@@ -1,37 +1,12 @@
 #!/usr/bin/env python
 """Distil a teacher into a small student: `accelerate launch scripts/distill.py --dataset etth1 --data_dir DIR ...`."""
 
-from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.settings import DataSettings, DistillSettings, StudentSettings
-from timedistill_hf.training.arguments import TimeDistillTrainingArguments
-from timedistill_hf.training.recipes import recipe_defaults
-
-
-_STEPPING = {"max_steps", "eval_strategy", "eval_steps", "save_strategy", "save_steps"}
-
-
-def _recipe(known: dict) -> dict:
-    from timedistill_hf.teachers import teacher_family_name
-
-    teachers = known.get("teacher", ["itransformer"])
-    teacher = teachers[0]
-    family = teacher_family_name(teacher)
-    name = known.get("recipe", DistillSettings.recipe)
-    defaults = recipe_defaults(name, known.get("dataset", DataSettings.dataset), family)
-    if teacher != family or len(teachers) > 1:
-        defaults.pop("teacher_config", None)  # trained already, or not all of that family
-    if known.get("architecture", "combination") != "combination":
-        defaults.pop("members", None)
-    if "per_device_train_batch_size" in known:
-        defaults.pop("series_per_batch", None)
-    if _STEPPING & set(known):
-        defaults.pop("step_limit", None)
-    return defaults
+from timedistill_hf.cli.distill_flags import parse_distill_flags
+from timedistill_hf.cli.parsing import run_script
 
 
 def main() -> None:
-    types = (DataSettings, StudentSettings, DistillSettings, TimeDistillTrainingArguments)
-    data, student, settings, args = parse(types, recipe=_recipe, output_dir="runs/distill")
+    data, student, settings, args = parse_distill_flags()
 
     from timedistill_hf.cli.logging import set_up_logging
     from timedistill_hf.distillation import Distillation

@@ -65,13 +65,13 @@ def within(phase: str, function):
 def main() -> None:
     safetensors.torch.save_file = saving(safetensors.torch.save_file, 1)
     torch.save = saving(torch.save, 1)
-    from timedistill_hf import distillation, run_student
-    from timedistill_hf.teachers import store
+    from timedistill_hf import distillation, run_signal, run_student
+    from timedistill_hf.teachers import store_layout
     from timedistill_hf.training import teacher_training
     from timedistill_hf.training.forecast_trainer import ForecastTrainer
 
-    store._SHARD_BYTES = 2_000  # a few windows, so that there are many
-    distillation.store_signal = within("store", distillation.store_signal)
+    store_layout._SHARD_BYTES = 2_000  # a few windows, so that there are many
+    run_signal.store_signal = within("store", run_signal.store_signal)
     distillation.run_stage = within("", distillation.run_stage)
     run_student.run_stage = within("", run_student.run_stage)
     teacher_training.run_stage = within("", teacher_training.run_stage)

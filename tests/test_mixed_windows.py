@@ -20,7 +20,7 @@ from timedistill_hf.objective import multi_period_loss, multi_scale_loss
 from timedistill_hf.student.losses_timedistill import forecast_loss
 from timedistill_hf.teachers import Teacher, get_family, load_teacher
 from timedistill_hf.teachers.quality import teacher_against_naive
-from timedistill_hf.teachers.store import _plan, store_signal
+from timedistill_hf.teachers.store import plan_store, store_signal
 
 
 @pytest.fixture(params=[0.0, 0.1], ids=["complete", "missing"])
@@ -256,7 +256,7 @@ def test_without_them_nothing_changes(distill, csv, teacher_folder, tmp_path):
     shared = tmp_path / "shared"
     flags = ("--recipe", "paper", "--controls", "none", "--signal_dir", shared)
     _, trained = distill("none", *flags)
-    expected = _plan(load_teacher(str(teacher_folder)), data.train).fingerprint
+    expected = plan_store(load_teacher(str(teacher_folder)), data.train).fingerprint
     assert [path.name for path in shared.iterdir()] == [expected]
     assert [windows for _, windows, _ in trained] == [len(data.train)]
     distill("alpha", *flags, "--alpha", "0", "--mixed_windows", "0.5")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from huggingface_hub import ModelCard
 
 from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
 from timedistill_hf import Forecaster
+from timedistill_hf.cli.distill_flags import distill_recipe
 from timedistill_hf.data.sources import load_series
 from timedistill_hf.run_folder import LOCK, RunFolder
 from timedistill_hf.training.forecast_trainer import ForecastTrainer
@@ -191,7 +191,7 @@ def test_the_teachers_signal_is_stored_where_it_may_be(finished, csv, tmp_path, 
         monkeypatch, capsys, *command, "--output_dir", tmp_path / "no", "--teacher_signal", "stored",
         "--signal_limit_gb", "0.00001",
     )  # fmt: skip
-    assert "--signal_limit_gb allows 1e-05, and the disk of" in error
+    assert "--signal_limit_gb allows 10.0 kB, and the disk of" in error
     assert "raise the limit, name another --signal_dir, or pass --teacher_signal live" in error
     assert not (tmp_path / "no").exists()
 
@@ -351,6 +351,5 @@ def test_a_flag_takes_the_place_of_what_the_recipe_says(csv, tmp_path, monkeypat
 
 def test_the_paper_recipe_takes_two_teachers(csv, tmp_path, monkeypatch):
     known = {"recipe": "paper", "dataset": "etth2", "teacher": ["itransformer", "patchtst"]}
-    recipe = runpy.run_path(str(SCRIPTS / "distill.py"))["_recipe"]
-    assert "teacher_config" not in recipe(known)
-    assert recipe(known | {"teacher": ["itransformer"]})["teacher_config"] == {"d_model": 128, "ffn_dim": 128}
+    assert "teacher_config" not in distill_recipe(known)
+    assert distill_recipe(known | {"teacher": ["itransformer"]})["teacher_config"] == {"d_model": 128, "ffn_dim": 128}

@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 from transformers import PreTrainedModel
 
 from .cli.settings import DataSettings, DistillSettings, StudentSettings
-from .data.mixed import TrainWindows, WithMixedWindows
+from .data.mixed import TrainWindows
 from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.controls import SeasonalNaive
@@ -23,12 +23,12 @@ from .evaluation.report import results_of
 from .files import remove_leftovers, write_json
 from .hub.publishing import prepare_run, publish_run
 from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
+from .run_signal import RunSignal
 from .run_student import MakeTrainer, RunStudent
 from .run_teachers import RunTeachers
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .teachers.several import SeveralTeachers
-from .teachers.signal import ForecastOnly, FrozenTeacher
-from .teachers.store import free_bytes, has_room, store_signal, stored_bytes
+from .teachers.signal import FrozenTeacher
 from .teachers.table import TableTeacher
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.closed_form import ClosedForm, has_closed_form
@@ -77,6 +77,10 @@ class Distillation:
     def _student(self) -> RunStudent:
         return RunStudent(self.student_settings, self.settings, self.args, self.folder.path)
 
+    @property
+    def _signal(self) -> RunSignal:
+        return RunSignal(self.settings, self.args, self._student, self.folder.path)
+
     def run(self) -> dict:
         """Train what is to be trained, score everything on the test windows and write `results.json`.
 
@@ -91,6 +95,7 @@ class Distillation:
                 and student do not fit; or the Hub does not take the student.
         """
         self._check_flags()
+        self._signal.check_directory()
         data = self.data_settings.load()
         record = self._record() | {"data_fingerprint": data.series.fingerprint()}
         table = self._teachers.load_table(data)
@@ -101,12 +106,11 @@ class Distillation:
         self.folder.check(record, overwrite=self.settings.overwrite)
         config = self._student.config(data)
         loaded = self._teachers.load(data) if table is None else {self.settings.teacher[0]: table}
-        is_known = self.settings.teacher_signal == "stored" or len(loaded) == len(self.settings.teacher)
-        if (is_known or self.settings.mixed_windows) and table is None:
-            untrained = self._signal_of(self._teachers.untrained(data, loaded), config)
-            windows = self._training_windows(data, untrained, config)
-            if is_known:
-                self._may_be_stored(untrained, windows)
+        if (self._signal.must_be_stored or self.settings.mixed_windows) and table is None:
+            untrained = self._signal.of(self._teachers.untrained(data, loaded), config)
+            windows = self._signal.windows(data, untrained, config)
+            if self._signal.must_be_stored:
+                self._signal.may_be_stored(untrained, windows)  # no teacher is trained for nothing
         prepare_run(self.args)
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
@@ -121,9 +125,11 @@ class Distillation:
     ) -> dict:
         teachers = self._teachers.train(data, loaded)
         teacher = self._teachers.mix(data, teachers).to(self.args.device)
-        signal = self._signal_of(teacher, config)
-        windows = self._training_windows(data, signal, config)
-        (is_stored,) = broadcast_object_list([self._may_be_stored(signal, windows)])
+        if self._signal.drops_features(config):
+            logger.info("--teacher_signal forecasts: only the forecasts are stored, the feature terms (beta) are off")
+        signal = self._signal.of(teacher, config)
+        windows = self._signal.windows(data, signal, config)
+        (is_stored,) = broadcast_object_list([self._signal.may_be_stored(signal, windows)])
         models: dict[str, torch.nn.Module] = {"teacher": teacher} if _is_scored(teacher) else {}
         if len(teachers) > 1:
             models |= {f"teacher_{name}": member for name, member in teachers.items()}
@@ -137,7 +143,8 @@ class Distillation:
         shown = teacher.prepare(data)
         if not self.args.should_save:
             return {}
-        about = {"name": teacher.name, "source": self.settings.teacher, "signal": "stored" if is_stored else "live"}
+        about = {"name": teacher.name, "source": self.settings.teacher}
+        about |= {"signal": self._signal.described(teacher, config, is_stored)}
         about |= {"mix": teacher.describe()} if isinstance(teacher, SeveralTeachers) else {}
         about |= {"hub_ids": teacher.hub_ids} if teacher.hub_ids else {}
         about |= self._about_table(teacher, shown) if isinstance(teacher, TableTeacher) else {}
@@ -160,24 +167,6 @@ class Distillation:
         if self.args.resume_from_checkpoint is not None:
             raise InputError("--resume_from_checkpoint: a run resumes by itself when its command is given again")
 
-    def _signal_of(self, teacher: FrozenTeacher, config: TimeDistillConfig) -> FrozenTeacher:
-        """The teacher as the students listen to it."""
-        if isinstance(teacher, TableTeacher) or self._student.wants_feature(config):
-            return teacher
-        return ForecastOnly(teacher)
-
-    def _training_windows(self, data: ForecastData, teacher: FrozenTeacher, config: TimeDistillConfig) -> TrainWindows:
-        """What the teacher is to label: the train windows and, where students listen to its forecasts, mixed ones."""
-        share = self.settings.mixed_windows if self._student.wants_forecast(config) else 0
-        if share and teacher.num_time_features:
-            raise InputError(
-                f"--mixed_windows {share:g}: the teacher ({teacher.name}) needs {teacher.num_time_features} calendar "
-                "features, which windows mixed from two do not have: leave out --mixed_windows, or choose another "
-                "--teacher"
-            )
-        windows = data.for_teacher(teacher.num_time_features).train
-        return WithMixedWindows(windows, share, self.args.seed) if share else windows
-
     def _make_trainer(
         self, data: ForecastData, labelled: TrainWindows, teacher: FrozenTeacher, is_stored: bool
     ) -> MakeTrainer:
@@ -186,35 +175,13 @@ class Distillation:
             if isinstance(teacher, TableTeacher):
                 windows = teacher.windows(data)
             elif is_stored:
-                windows = store_signal(teacher, windows, self._signal_directory, batch_size=args.eval_batch_size)
+                windows = self._signal.store(teacher, windows, args.eval_batch_size)
             if self.settings.mixed_windows and not args.alpha:
                 windows = Subset(windows, range(len(data.train)))  # the real ones; the mixed ones follow them
             arguments = data.for_trainer() | {"train_dataset": windows}
             return TimeDistillTrainer(model=model, args=args, teacher=None if is_stored else teacher, **arguments)
 
         return make
-
-    def _may_be_stored(self, teacher: FrozenTeacher, windows: TrainWindows) -> bool:
-        """Whether the teacher's signal is to be stored: asked for, within the size allowed, and there is room."""
-        if isinstance(teacher, TableTeacher):
-            return True
-        if self.settings.teacher_signal == "live":
-            return False
-        size, limit = stored_bytes(teacher, windows) / 1e9, self.settings.signal_limit_gb
-        if size <= limit and has_room(teacher, windows, self._signal_directory):
-            return True
-        sizes = (
-            f"the teacher's signal takes {size:.3g} GB, --signal_limit_gb allows {limit:g}, and the disk of "
-            f"{str(self._signal_directory)!r} has {free_bytes(self._signal_directory) / 1e9:.3g} free"
-        )
-        if self.settings.teacher_signal == "stored":
-            raise InputError(f"{sizes}: raise the limit, name another --signal_dir, or pass --teacher_signal live")
-        logger.warning("%s: the teacher runs in every step instead", sizes)
-        return False
-
-    @property
-    def _signal_directory(self) -> Path:
-        return Path(self.settings.signal_dir) if self.settings.signal_dir else self.folder.path / SIGNAL_FOLDER
 
     def _linear_control(self, data: ForecastData, solve: ClosedForm) -> PreTrainedModel:
         """One linear layer on squared error: solved exactly, or where that cannot be by a schedule of its own."""

@@ -19,6 +19,8 @@ SETTINGS = "settings.json"
 HISTORY = "history.json"
 LOCK = ".lock"
 SIGNAL_FOLDER = "teacher_signal"
+STORED_FORECASTS = "stored forecasts"
+"""What results say of the signal where students wanted the teacher's features and heard its forecasts alone."""
 MAY_CHANGE = (
     "output_dir",
     "logging_dir",
@@ -29,7 +31,6 @@ MAY_CHANGE = (
     "run_name",
     "signal_dir",
     "signal_limit_gb",
-    "teacher_signal",
     "push_to_hub",
     "hub_model_id",
     "hub_strategy",
@@ -38,6 +39,7 @@ MAY_CHANGE = (
     "hub_always_push",
     "hub_revision",
 )
+_SAME_SIGNAL = ("auto", "stored", "live")  # a run may go on with another of them
 PUBLISHED = "published.json"
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "training_args.json", HISTORY,
@@ -65,7 +67,7 @@ class RunFolder:
         name = str(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{name!r} is no folder: name another --output_dir")
-        self._check_writable()
+        check_writable(self.path, "--output_dir")
         if not self.path.is_dir() or all(path.name == LOCK for path in self.path.iterdir()):
             return
         if not (self.path / SETTINGS).exists():
@@ -126,13 +128,6 @@ class RunFolder:
         for name in (*OWN_FILES, *(path.name for kind in MODEL_CODE for path in self.path.glob(kind))):
             (self.path / name).unlink(missing_ok=True)
 
-    def _check_writable(self) -> None:
-        above = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
-        if not above.is_dir():
-            raise InputError(f"{str(self.path)!r} lies below the file {str(above)!r}: name another --output_dir")
-        if not os.access(above, os.W_OK | os.X_OK):
-            raise InputError(f"{str(above)!r} may not be written to: name another --output_dir, or change its rights")
-
     def _settings_before(self) -> dict:
         """What an earlier run wrote down; a file of that name that no run wrote is not gone on with, nor cleared."""
         try:
@@ -156,7 +151,21 @@ class RunFolder:
                 )
 
 
+def check_writable(folder: Path, flag: str) -> None:
+    """Raise an [`InputError`] where that folder cannot be, or may not be written to; `flag` is what names another."""
+    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        where = "is a file" if above == folder.absolute() else f"lies below the file {str(above)!r}"
+        raise InputError(f"{str(folder)!r} {where}: name another {flag}")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"{str(above)!r} may not be written to: name another {flag}, or change its rights")
+
+
 def _fixed(settings: dict) -> dict:
     """What must be the same when a run is resumed."""
     kept = {name: value for name, value in settings.items() if name not in MAY_CHANGE}
+    if kept.get("teacher_signal") in _SAME_SIGNAL:
+        kept["teacher_signal"] = ", ".join(_SAME_SIGNAL)
+    if "teacher_signal" in kept:
+        kept.setdefault("signal_dtype", "float32")  # as it was before there was a choice
     return json.loads(json.dumps(kept, default=str))

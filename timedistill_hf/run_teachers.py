@@ -13,6 +13,7 @@ from .teachers import FAMILIES, Teacher, TeacherFamily, get_family
 from .teachers.gate import validation_gated
 from .teachers.several import SeveralTeachers
 from .teachers.signal import FrozenTeacher
+from .teachers.store_layout import DTYPES
 from .teachers.table import TableTeacher, is_table
 from .teachers.weighting import validation_weighted
 from .training.arguments import ForecastTrainingArguments
@@ -75,7 +76,8 @@ class RunTeachers:
         if not tables:
             return None
         self._check_table(tables[0])
-        return TableTeacher(tables[0], data, directory=self.folder / SIGNAL_FOLDER)
+        dtype = DTYPES[self.settings.signal_dtype]
+        return TableTeacher(tables[0], data, directory=self.folder / SIGNAL_FOLDER, dtype=dtype)
 
     def _check_table(self, name: str) -> None:
         """Raise where settings ask for more than a table of forecasts can do."""
@@ -93,7 +95,8 @@ class RunTeachers:
 
     def untrained(self, data: ForecastData, loaded: dict[str, FrozenTeacher]) -> FrozenTeacher:
         """All of them, those to be trained as they are built: of the size that the stored signal will have."""
-        return SeveralTeachers([loaded[name] if name in loaded else self._build(name, data) for name in self._names])
+        teachers = [loaded[name] if name in loaded else self._build(name, data) for name in self._names]
+        return teachers[0] if len(teachers) == 1 else SeveralTeachers(teachers)
 
     def train(self, data: ForecastData, loaded: dict[str, FrozenTeacher]) -> dict[str, FrozenTeacher]:
         """All of them, trained as far as that is still to be done, by a name each that results use."""

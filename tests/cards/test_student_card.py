@@ -88,6 +88,15 @@ def test_lineage_of_one_teacher_tells_its_score_and_weights():
     assert "alpha 0.25 on its forecast and beta 1.5 on its feature" in text
 
 
+def test_a_feature_that_was_not_heard_is_not_told():
+    def text(**settings):
+        content = results(settings=settings, teacher={"signal": "stored forecasts"})
+        return " ".join(section(student_card(content, "x"), "Lineage").split())
+
+    assert "with the weight alpha 0.25 on its forecast, its feature unused, beside" in text(alpha=0.25, beta=1.5)
+    assert "No teacher has a part in this student: alpha is 0 and it heard no features" in text(alpha=0.0, beta=1.5)
+
+
 def test_nobody_is_said_to_have_taught_who_did_not():
     text = student_card(results(settings={"alpha": 0.0, "beta": 0.0}), "x").content
     assert "No teacher has a part in this student" in text

@@ -10,7 +10,7 @@ from timedistill_hf.errors import InputError
 from timedistill_hf.evaluation.evaluate_model import evaluate_model
 from timedistill_hf.loading import check_fits, load_teacher_for
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family
-from timedistill_hf.teachers.store import _plan, store_signal
+from timedistill_hf.teachers.store import plan_store, store_signal
 from timedistill_hf.training.arguments import TimeDistillTrainingArguments
 
 
@@ -73,7 +73,7 @@ def test_another_cut_is_another_fingerprint(short_data):
     assert len(set(prints)) == 3
     assert full.cut(SHORT).fingerprint() == prints[1]
     assert full.cut(SHORT).cut(HORIZON).fingerprint() == prints[0]
-    assert _plan(full.cut(SHORT), short_data.train) != _plan(full.cut(SHORT - 1), short_data.train)
+    assert plan_store(full.cut(SHORT), short_data.train) != plan_store(full.cut(SHORT - 1), short_data.train)
 
 
 def test_a_cut_shares_the_model_and_says_so_once(caplog):

@@ -12,7 +12,7 @@ from timedistill_hf.run_teachers import RunTeachers
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher
 from timedistill_hf.teachers.pooling import POOLINGS, pool_feature
 from timedistill_hf.teachers.several import SeveralTeachers
-from timedistill_hf.teachers.store import _plan, store_signal, stored_bytes
+from timedistill_hf.teachers.store import plan_store, store_signal, stored_bytes
 from timedistill_hf.training.recipes import paper
 
 
@@ -85,9 +85,9 @@ def test_a_pooled_teacher_forecasts_the_same(name, tmp_path):
 def test_another_pooling_is_another_store(data, tmp_path):
     teacher = tiny_teacher("patchtst")
     teachers = [teacher, teacher.pooled("mean"), teacher.pooled("last")]
-    plans = [_plan(each, data.train) for each in teachers]
+    plans = [plan_store(each, data.train) for each in teachers]
     assert len({plan.fingerprint for plan in plans}) == 3
-    assert _plan(teacher.pooled("flatten"), data.train).fingerprint == plans[0].fingerprint
+    assert plan_store(teacher.pooled("flatten"), data.train).fingerprint == plans[0].fingerprint
     assert stored_bytes(teachers[1], data.train) == 4 * len(data.train) * CHANNELS * (HORIZON + 8)
     item = store_signal(teachers[2], data.train, tmp_path)[5]
     live = teachers[2](past_values=data.train[5]["past_values"].unsqueeze(0))

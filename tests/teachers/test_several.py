@@ -10,7 +10,7 @@ from timedistill_hf.evaluation.evaluate_model import score_model
 from timedistill_hf.teachers import Teacher, TeacherSignal, get_family
 from timedistill_hf.teachers.quality import teacher_against_naive
 from timedistill_hf.teachers.several import SeveralTeachers
-from timedistill_hf.teachers.store import _plan, store_signal
+from timedistill_hf.teachers.store import plan_store, store_signal
 from timedistill_hf.teachers.weighting import validation_weighted
 from timedistill_hf.training.arguments import TimeDistillTrainingArguments
 
@@ -125,7 +125,7 @@ def test_members_must_forecast_the_same():
 
 def test_other_members_weights_or_cuts_are_another_fingerprint(data):
     def fingerprint(teachers, weights=None):
-        return _plan(SeveralTeachers(teachers, weights), data.train).fingerprint
+        return plan_store(SeveralTeachers(teachers, weights), data.train).fingerprint
 
     teachers = members("itransformer", "patchtst")
     prints = [
@@ -134,7 +134,7 @@ def test_other_members_weights_or_cuts_are_another_fingerprint(data):
         fingerprint(teachers[::-1]),
         fingerprint(teachers[:1]),
         fingerprint([teacher.cut(6) for teacher in teachers]),
-        _plan(teachers[0], data.train).fingerprint,
+        plan_store(teachers[0], data.train).fingerprint,
     ]
     assert len(set(prints)) == len(prints)
     assert fingerprint(members("itransformer", "patchtst")) == prints[0]

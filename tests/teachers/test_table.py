@@ -256,3 +256,19 @@ def test_a_file_is_not_held_in_memory(tmp_path, monkeypatch):
     most = max(pa.total_allocated_bytes() - before for _ in ForecastTable(tmp_path / "f.parquet", series, 96).rows())
     assert size > 5e6
     assert most < size / 2
+
+
+def test_train_windows_are_laid_out_in_half_precision_and_nothing_else(frame, data, tmp_path):
+    table = TableTeacher(frame, data, directory=tmp_path, dtype=torch.float16)
+    exact = TableTeacher(frame, data)
+    half, whole = table.windows(data)[9][COLUMN], exact.windows(data)[9][COLUMN]
+    assert half.dtype == torch.float16
+    assert torch.equal(half, whole.half())
+    assert table.windows(data, "test")[9][COLUMN].dtype == torch.float32
+    sizes = {part: (tmp_path / f"{part}-forecasts.npy").stat().st_size for part in ("train", "test")}
+    assert sizes["train"] - 128 == 2 * len(data.train) * HORIZON * CHANNELS
+    assert sizes["test"] - 128 == 4 * len(data.test) * HORIZON * CHANNELS
+    far = frame.assign(forecast=[forecast * 1e6 for forecast in frame["forecast"]])
+    signal_from_table(far, data)
+    with pytest.raises(InputError, match=r"deviations .* float16 ends at 65,504: .*--signal_dtype float32"):
+        signal_from_table(far, data, dtype=torch.float16)

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import CONTEXT, HORIZON, tiny_teacher
+from tests.scripts_helper import generated_csv
+from timedistill_hf.data import load_series, make_windows
+
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +34,9 @@ def launcher() -> list[str]:
 
 def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
     """Global batch 16 both times; 65 validation windows, which neither 4 nor 2 x 4 divides."""
+    data = make_windows(load_series(str(generated_csv(tmp_path, 400))), CONTEXT, HORIZON)
+    for each in (tiny_teacher("itransformer").model, data.processor):
+        each.save_pretrained(tmp_path / "teacher")
     (one,) = run(tmp_path / "one", "16")
     first, second = run(tmp_path / "two", *launcher(), "8")
     assert (one["world_size"], first["world_size"]) == (1, 2)
@@ -40,6 +47,8 @@ def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
     assert first["regressor"] == pytest.approx(one["regressor"], abs=1e-4)
     assert one["stored"] == first["stored"] == second["stored"]
     assert len(one["stored"]) == 177
+    assert one["cached"] == first["cached"] == second["cached"]
+    assert sum(name.endswith(".safetensors") for name in one["cached"]) == 22  # of ten windows
     assert "saved at step 5" in one["stopped_at"]
     assert "saved at step 10" in first["stopped_at"]  # they vote every ten steps
     assert "saved at step 10" in second["stopped_at"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import signal
 import sys
 from pathlib import Path
@@ -21,14 +22,26 @@ from timedistill_hf import (
 )
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.errors import Terminated
-from timedistill_hf.teachers import store
+from timedistill_hf.teachers import store_layout
+from timedistill_hf.teachers.store import store_signal
 
 
 def stored_signal(data, folder: str) -> list[float]:
     """Sums over the windows of what two processes have stored together, in about 18 shards."""
-    store._SHARD_BYTES = 10 * 4 * 3 * (HORIZON + 8)
-    windows = store.store_signal(tiny_teacher("itransformer"), data.train, Path(folder, "signal"))
+    store_layout._SHARD_BYTES = 10 * 4 * 3 * (HORIZON + 8)
+    windows = store_signal(tiny_teacher("itransformer"), data.train, Path(folder, "signal"))
     return [(item["teacher_prediction_outputs"].sum() + item["teacher_feature"].sum()).item() for item in windows]
+
+
+def cached(folder: str) -> dict[str, int]:
+    """The files that scripts/cache_teacher.py makes of what lies beside the folder, and their sizes."""
+    beside, signals = Path(folder).parent, Path(folder, "cached")
+    sys.argv = ["cache_teacher.py", *map(str, (
+        "--dataset", beside / "mine.csv", "--teacher", beside / "teacher", "--context_length", CONTEXT,
+        "--prediction_length", HORIZON, "--recipe", "paper", "--use_cpu", "true", "--signal_dir", signals,
+    ))]  # fmt: skip
+    runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts/cache_teacher.py"), run_name="__main__")
+    return {str(path.relative_to(signals)): path.stat().st_size for path in sorted(signals.rglob("*.*"))}
 
 
 def stopped_at(data, folder: str, batch_size: int) -> str:
@@ -99,6 +112,7 @@ def main(folder: str, batch_size: int) -> None:
     )
     trainer.train()
     record = {"stored": stored_signal(data, folder), "stopped_at": stopped_at(data, folder, batch_size)}
+    record["cached"] = cached(folder)
     record["averaged"] = averaged(data, folder, batch_size)
     state = torch.cat([tensor.flatten() for tensor in trainer.regressor.state_dict().values()])
     record |= {

@@ -2,6 +2,7 @@
 
 from tabulate import tabulate
 
+from ..run_folder import STORED_FORECASTS
 from .card import plain
 
 
@@ -37,14 +38,24 @@ def heard_teacher(results: dict) -> bool:
     """Whether a teacher has a part in what is saved."""
     members = (results.get("members") or {}).values()
     if members:
-        return any(member["weight"] and (member["alpha"] or member["beta"]) for member in members)
-    return bool(results["settings"]["alpha"] or results["settings"]["beta"])
+        return any(member["weight"] and _is_taught(member, results) for member in members)
+    return _is_taught(results["settings"], results)
+
+
+def _is_taught(weights: dict, results: dict) -> bool:
+    """Whether a student with that alpha and beta has heard the teacher."""
+    return bool(weights["alpha"] or (weights["beta"] and heard_features(results)))
 
 
 def teacher_name(results: dict) -> str:
     """Of one teacher, or of several with a plus; the first results said `family`."""
     teacher = results["teacher"]
     return teacher.get("name") or teacher["family"]
+
+
+def heard_features(results: dict) -> bool:
+    """Whether students that were to learn from the teacher's feature had it."""
+    return results["teacher"].get("signal") != STORED_FORECASTS
 
 
 def hub_ids(results: dict) -> list[str]:
@@ -63,10 +74,16 @@ def _name_and_error(results: dict) -> str:
 def _one_form(results: dict) -> str:
     settings, teacher = results["settings"], _name_and_error(results)
     if not heard_teacher(results):
+        reason = "alpha and beta are 0" if heard_features(results) else "alpha is 0 and it heard no features"
         return (
-            "No teacher has a part in this student: alpha and beta are 0, it was trained on "
+            f"No teacher has a part in this student: {reason}, it was trained on "
             f"{_error(settings['loss'])} against the truth alone. The run's teacher, {teacher}, is there for "
             "comparison."
+        )
+    if not heard_features(results):
+        return (
+            f"Distilled from {teacher}, with the weight alpha {settings['alpha']:g} on its forecast, its feature "
+            f"unused, beside {_error(settings['loss'])} against the truth."
         )
     return (
         f"Distilled from {teacher}, with the weights alpha {settings['alpha']:g} on its forecast and beta "
@@ -80,7 +97,7 @@ def _error(loss: str) -> str:
 
 def _members(results: dict, members: list[dict]) -> str:
     teacher = _name_and_error(results)
-    taught = sum(member["weight"] for member in members if member["alpha"] or member["beta"])
+    taught = sum(member["weight"] for member in members if _is_taught(member, results))
     rows = [
         [
             plain(member["form"]), f"{member['alpha']:g}", f"{member['beta']:g}", f"{member['weight']:.3f}",
@@ -93,6 +110,8 @@ def _members(results: dict, members: list[dict]) -> str:
     said = f"Distilled from {teacher}: members that heard it have {taught:.0%} of the weight."
     if not taught:
         said = f"No teacher has a part in this student: on validation, members without {teacher} did better."
+    if not heard_features(results):
+        said = f"{said} None heard its feature: a beta above 0 had no effect."
     count = len(results["members"])
     return (
         f"{said} Of {count} candidates {len(members)} count. Members, their weights and the teacher's weight in each "

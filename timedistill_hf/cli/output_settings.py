@@ -1,4 +1,4 @@
-"""What `scripts/plot.py`, `scripts/make_model_cards.py` and `scripts/write_forecasts.py` take."""
+"""What `plot.py`, `make_model_cards.py`, `write_forecasts.py` and, beside a run's flags, `cache_teacher.py` take."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,17 @@ class CardSettings:
     def __post_init__(self):
         if not Path(self.results_dir).is_dir():
             raise InputError(f"results_dir={self.results_dir!r} is no folder: give the one with the results of runs")
+
+
+@dataclass
+class CacheSettings:
+    """How a teacher's signal is stored ahead."""
+
+    forecasts_only: bool = field(
+        default=False,
+        metadata={"help": "Leave the features out: for runs of distill.py with --teacher_signal forecasts."},
+    )
+    estimate: bool = field(default=False, metadata={"help": "Print size and time, from one batch, and write nothing."})
 
 
 @dataclass

@@ -205,9 +205,18 @@ class DistillSettings:
     teacher_signal: str = field(
         default="auto",
         metadata={
-            "help": "'stored': the teacher runs once, its forecasts and features are kept on disk; 'live': it runs in "
-            "every step; 'auto': stored where signal_limit_gb allows it.",
-            "choices": ["auto", "stored", "live"],
+            "help": "'stored': the teacher runs once, its forecasts and features are kept on disk; 'forecasts': its "
+            "forecasts alone, the feature terms are off; 'live': it runs in every step; 'auto': stored where "
+            "signal_limit_gb and the disk allow it, else live.",
+            "choices": ["auto", "stored", "forecasts", "live"],
+        },
+    )
+    signal_dtype: str = field(
+        default="float32",
+        metadata={
+            "help": "Precision of a stored signal. float16 takes half the bytes and rounds forecasts and features to "
+            "about 3 decimal digits; values beyond 65,504 are refused.",
+            "choices": ["float32", "float16"],
         },
     )
     feature_pooling: str | None = field(
@@ -225,7 +234,9 @@ class DistillSettings:
             "without it they are in output_dir and are removed when the run is finished."
         },
     )
-    signal_limit_gb: float = field(default=4.0, metadata={"help": "Disk space that a stored signal may take."})
+    signal_limit_gb: float = field(
+        default=4.0, metadata={"help": "Disk space that a signal may take that is not stored yet."}
+    )
     teacher_weights: list[str] | None = field(
         default=None,
         metadata={

@@ -50,6 +50,13 @@ class TeacherSignal(NamedTuple):
     feature: torch.Tensor | None = None
     known: torch.Tensor | None = None
 
+    def in_float32(self) -> "TeacherSignal":
+        """The same with forecast and feature in float32, as they are where that is their type."""
+        forecast, feature, known = self
+        # a data set of one's own may lack the forecast, which the trainer says
+        forecast, feature = (part if part is None else part.float() for part in (forecast, feature))
+        return TeacherSignal(forecast, feature, known)
+
 
 class TeacherFamily(ABC):
     """One forecasting family: how it is built, trained by default, and read as a teacher. One file each.

@@ -16,9 +16,12 @@ from torch.utils.data import Dataset
 from ..data.windows import ForecastData, WindowDataset
 from ..errors import InputError
 from ..files import staged_file
+from ..readable import readable_bytes
 from .reading import ForecastTable
 from .signal import FrozenTeacher, TeacherSignal
-from .store import COLUMN_PREFIX, free_bytes
+from .store import COLUMN_PREFIX
+from .store_folder import free_bytes
+from .store_layout import dtype_name
 
 
 if TYPE_CHECKING:
@@ -58,7 +61,7 @@ class ForecastWindows(Dataset):
 
     Args:
         windows: that the forecasts are for.
-        path: `.npy` file, float32 `[N, S, C]`.
+        path: `.npy` file, `[N, S, C]`.
         coverage: which of them are known.
         folder: kept as long as the windows are, where it is a temporary one.
     """
@@ -102,6 +105,7 @@ class TableTeacher(FrozenTeacher):
         data: what was forecast; the forecasts are in their units.
         name: what results call it; the file's stem by default.
         directory: where the windows' forecasts are laid out, 4 N S C bytes for N windows; a temporary one by default.
+        dtype: of the train windows' forecasts as laid out, `torch.float32` or, in half the bytes, `torch.float16`.
 
     Raises:
         InputError: the table cannot be read, or does not fit the data; or no train window has a forecast.
@@ -110,13 +114,20 @@ class TableTeacher(FrozenTeacher):
     num_time_features = 0
 
     def __init__(
-        self, source: "Table", data: ForecastData, *, name: str | None = None, directory: str | Path | None = None
+        self,
+        source: "Table",
+        data: ForecastData,
+        *,
+        name: str | None = None,
+        directory: str | Path | None = None,
+        dtype: torch.dtype = torch.float32,
     ):
         super().__init__()
         self.prediction_length = data.processor.prediction_length
         self.table = ForecastTable(source, data.series, self.prediction_length)
         self.name = name or (Path(source).stem if isinstance(source, (str, Path)) else "forecasts")
         self.directory = None if directory is None else Path(directory)
+        self.dtype_name = dtype_name(dtype)
         self.shape = data.shape
         self.coverage, self._fingerprint = _scan(self.table, data)
         self._windows: dict[str, ForecastWindows] = {}
@@ -164,7 +175,8 @@ class TableTeacher(FrozenTeacher):
             directory = self.directory if folder is None else Path(folder.name)
             path = directory / f"{part}-forecasts.npy"
             try:
-                _lay_out(self.table, windows, data, path)
+                # what is scored is not rounded
+                _lay_out(self.table, windows, data, path, self.dtype_name if part == "train" else "float32")
             except InputError as error:
                 refusal = str(error)
         path, refusal = broadcast_object_list([path, refusal])
@@ -199,17 +211,22 @@ class TableTeacher(FrozenTeacher):
 
 
 def signal_from_table(
-    source: "Table", data: ForecastData, part: str = "train", *, directory: str | Path | None = None
+    source: "Table",
+    data: ForecastData,
+    part: str = "train",
+    *,
+    directory: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> ForecastWindows:
     """Windows of `data` with a table's forecasts as the teacher's stored signal, for [`TimeDistillTrainer`].
 
     Args:
-        source, data, directory: as in [`TableTeacher`], whose errors are raised.
+        source, data, directory, dtype: as in [`TableTeacher`], whose errors are raised.
         part: `"train"`, `"validation"` or `"test"`.
     """
     if part not in PARTS:
         raise InputError(f"part={part!r}: expected one of {', '.join(PARTS)}")
-    return TableTeacher(source, data, directory=directory).windows(data, part)
+    return TableTeacher(source, data, directory=directory, dtype=dtype).windows(data, part)
 
 
 def is_table(name: str) -> bool:
@@ -267,28 +284,39 @@ def _complain(
     )
 
 
-def _lay_out(table: ForecastTable, windows: WindowDataset, data: ForecastData, path: Path) -> None:
-    """Write the standardised forecasts of these windows as float32 `[N, S, C]`, zeros where there are none."""
+def _lay_out(table: ForecastTable, windows: WindowDataset, data: ForecastData, path: Path, dtype: str) -> None:
+    """Write the standardised forecasts of these windows as `[N, S, C]` of that type, zeros where there are none."""
     shape = (len(windows), table.prediction_length, data.num_input_channels)
-    size = 4 * int(np.prod(shape))
+    size = np.dtype(dtype).itemsize * int(np.prod(shape))
     free = free_bytes(path.parent)
     if size > free:
         raise InputError(
-            f"the forecasts take {size / 1e9:.2f} GB, the disk of {str(path.parent)!r} has {free / 1e9:.2f} GB free: "
-            "make room, or name another folder"
+            f"the forecasts take {readable_bytes(size)}, the disk of {str(path.parent)!r} has {readable_bytes(free)} "
+            "free: make room, or name another folder"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     mean, std = np.array(data.processor.mean), np.array(data.processor.std)
     steps = np.arange(table.prediction_length)
     with staged_file(path) as stage:
-        laid_out = np.lib.format.open_memmap(stage, mode="w+", dtype=np.float32, shape=shape)
+        laid_out = np.lib.format.open_memmap(stage, mode="w+", dtype=dtype, shape=shape)
         for rows in table.rows():
             window = rows.row - windows.first_origin
             inside = (window >= 0) & (window < len(windows))
             window, channel = window[inside], rows.channel[inside]
             values = ((rows.values[inside].T - mean[channel]) / std[channel]).T
+            _check_range(values, dtype, table.name)
             if rows.step is None:
                 laid_out[window[:, None], steps, channel[:, None]] = values
             else:
                 laid_out[window, rows.step[inside], channel] = values
         laid_out.flush()
+
+
+def _check_range(values: np.ndarray, dtype: str, name: str) -> None:
+    limit = np.finfo(dtype).max
+    beyond = values[np.abs(values) > limit]
+    if beyond.size:
+        raise InputError(
+            f"{name} forecasts {beyond[0]:,g} deviations from the mean of the train rows, {dtype} ends at {limit:,g}: "
+            "store it as float32 (--signal_dtype float32), or correct the forecast"
+        )
