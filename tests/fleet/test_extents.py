@@ -36,7 +36,7 @@ def plain_loop(ids: list, times: list) -> list[tuple]:
     seed=st.integers(0, 999),
 )
 def test_series_are_runs_of_equal_ids(runs, kind, row_group, batch, cuts, seed):
-    """Whatever row groups and batches are; ranges of row groups joined are the whole, but for the order in cut runs."""
+    """Whatever row groups and batches are; ranges of row groups joined are the whole but for order in cut runs."""
     names = [name for name, length in runs for _ in range(length)]
     ids = [{"a": 3, "b": -1, "": 0, "ä": 9}[name] for name in names] if kind == "int64" else names
     rng = np.random.default_rng(seed)

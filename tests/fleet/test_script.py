@@ -46,7 +46,7 @@ def test_it_says_what_was_done(model, tmp_path, monkeypatch, capsys):
     check(model, frame, tmp_path)
     assert "exists: name another --output" in fails(monkeypatch, capsys, "forecast_fleet.py", *flags)
     message = fails(monkeypatch, capsys, "forecast_fleet.py", *flags, "--overwrite", "--scaling", "training")
-    assert "'shop 000' is no series of the model's training" in message
+    assert "'shop 194' is no series of the model's training" in message
     check(model, frame, tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_bad_input_ends_with_one_line_and_no_file(model, tmp_path, monkeypatch, 
 
 
 def test_two_processes_share_the_series(model, tmp_path):
-    """Row groups that cut series, so that the scan is joined in the middle of one; what one cannot do, both end with."""
+    """Row groups that cut series, so that the scan is joined within one; what one cannot do, both end with."""
     frame = fleet([50, 20, 90, 10, 3 * L, 40, 41, 42], zone="Europe/Berlin", ids="categorical")
     frame.to_parquet(tmp_path / "good.parquet", row_group_size=33)
     broken = fleet([50] * 8)
