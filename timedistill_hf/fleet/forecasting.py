@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_VALUES = 2**20  # read at once
+_MOST_VALUES = 2**19  # read at once; more are slower, since memory comes and goes in larger pieces
 _MOST_WARNINGS = 3
 
 

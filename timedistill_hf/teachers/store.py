@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm.auto import tqdm
 
 from ..data.mixed import TrainWindows
-from ..data.windows import split_targets
+from ..data.windows import split_targets, windows_at_once
 from ..errors import InputError
 from ..files import staged_file, write_json
 from .signal import FrozenTeacher, TeacherSignal
@@ -130,6 +130,7 @@ def store_signal(
     sample = windows[0]
     teacher.check_fits(windows.context_length, windows.prediction_length, sample["past_values"].shape[1])
     teacher.check_time_features(0 if windows.time_features is None else windows.time_features.shape[1])
+    batch_size = windows_at_once(batch_size, sample["past_values"].shape[1])
     layout = _plan(teacher, windows)
     folder = Path(directory) / layout.fingerprint
     # one process looks for all: a second run may finish the same store between the looks of two

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TypeVar
 
+from ..data.windows import windows_at_once
 from .arguments import ForecastTrainingArguments
 
 
@@ -47,6 +48,24 @@ def windows_per_batch(args: Arguments, num_channels: int, series_per_batch: int 
         return args
     batch = max(1, round(series_per_batch / num_channels))
     return derive(args, type(args), args.output_dir, {"per_device_train_batch_size": batch})
+
+
+def within_memory(args: Arguments, num_channels: int) -> Arguments:
+    """The arguments with the same windows in a step, a part of them at once where there are very many channels.
+
+    Gradients of the parts are added up, which is the same but for batch normalisation and dropout.
+    """
+    batch = args.per_device_train_batch_size
+    part = next(size for size in range(windows_at_once(batch, num_channels), 0, -1) if batch % size == 0)
+    evaluated = windows_at_once(args.per_device_eval_batch_size, num_channels)
+    if (part, evaluated) == (batch, args.per_device_eval_batch_size):
+        return args
+    overrides = {
+        "per_device_train_batch_size": part,
+        "gradient_accumulation_steps": args.gradient_accumulation_steps * (batch // part),
+        "per_device_eval_batch_size": evaluated,
+    }
+    return derive(args, type(args), args.output_dir, overrides)
 
 
 def limit_steps(args: Arguments, num_windows: int, step_limit: int | None) -> Arguments:
