@@ -39,7 +39,11 @@ setup(
         "pyyaml>=6.0",
         "jinja2>=3.1",
     ],
-    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.9"], "chronos": ["chronos-forecasting>=2.3,<3"]},
+    extras_require={
+        "dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.9"],
+        "chronos": ["chronos-forecasting>=2.3,<3"],
+        "ray": ["ray[data]>=2.40"],
+    },
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -193,9 +193,9 @@ def _resident() -> int:
     return _status(os.getpid(), "VmRSS")
 
 
-def measure_fleet(quick: bool) -> dict:
+def measure_fleet(quick: bool, rounds: int = 3) -> dict:
     """Rounds of one process and of two, one thread each, with the script as users start it."""
-    num_series, rounds, steps = (2_000, 1, 384) if quick else (100_000, 3, 384)
+    num_series, steps = (2_000 if quick else 100_000), 384
     sides: dict[str, list[dict]] = {"one": [], "two": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -260,12 +260,13 @@ def main() -> None:
     parser.add_argument("--part", choices=[*PARTS, "all"], help="what to measure")
     parser.add_argument("--quick", action="store_true", help="small sizes; results are printed and not kept")
     parser.add_argument("--report", action="store_true", help="write plot and figures from the results")
+    parser.add_argument("--rounds", type=int, default=3, help="of --part fleet")
     options = parser.parse_args()
     if options.part is None and not options.report:
         parser.error("give --part or --report")
     for part in PARTS if options.part == "all" else [options.part] if options.part else []:
         begin = time.perf_counter()
-        found = PARTS[part](options.quick)
+        found = measure_fleet(options.quick, options.rounds) if part == "fleet" else PARTS[part](options.quick)
         print(f"{part}: {time.perf_counter() - begin:.0f} s")
         if options.quick:
             continue
