@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from timedistill_hf.errors import InputError
 from timedistill_hf.files import staged_file
 from timedistill_hf.plots.style import BLUE, GREEN, ORANGE, VERMILION, legend_below, new_figure, save_figure, tidy
 
@@ -64,7 +63,7 @@ def draw(growth: dict, path: Path) -> None:
             )  # fmt: skip
             axis.set(xscale="log", yscale="log")
         bottom.set_xlabel(title)
-    axes[0, 0].set_ylabel("seconds")
+    axes[0, 0].set_ylabel("seconds of one core")
     axes[1, 0].set_ylabel("GiB above what is there\nbefore")
     tidy(axes.ravel(), grid="both")
     legend_below(figure, [axes[0, 0], axes[1, 0]], 6)
@@ -108,9 +107,9 @@ def _growth(growth: dict) -> str:
         tables.append(_table(rows, [title, "to windows, s", "step, s", "evaluation, s", "forecast, s", "peak, GiB"]))
     windows = growth["channels"][-1]["evaluated_windows"]
     return (
-        "**Growth.** The paper's student, one thread, each row in a process of its own: table to windows, a step "
-        "of 8 windows, scoring, and a forecast from a DataFrame; the peak is what is held beyond the table. Above, "
-        f"{growth['rows']:,} steps and {windows} windows scored; below, {growth['steps_channels']} channels and every "
+        "**Growth.** Processor time of the paper's student, one thread, each row in a process of its own: table to "
+        "windows, a step of 8 windows, scoring, and a forecast from a DataFrame; the peak is what is held beyond the "
+        f"table. Above, {growth['rows']:,} steps and {windows} windows scored; below, {growth['steps_channels']} channels and every "
         "tenth test window. Slopes are of the logarithms, over the last three rows: 1 is proportional. "
         f"{_where(growth)}\n\n"
         + "\n\n".join(tables)

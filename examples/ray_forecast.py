@@ -9,8 +9,7 @@ Ray's own reader cuts files into blocks without regard to where a series ends, a
 each file holds whole series, with the rows of each together, as `PARTITION BY` or a bucket of the id writes it. Then
 the files are the unit of work: Ray hands out their names, an actor loads the student once and forecasts file after
 file with `forecast_fleet`, in bounded memory, and only names and counts travel. File x of the output holds the
-forecasts of file x of the input, its ids in their order. Where series are spread over files, --shuffle takes Ray's
-group-by instead; the order of ids is then Ray's.
+forecasts of file x of the input, its ids in their order.
 
 On a cluster, start with RAY_ADDRESS set, and name folders that all machines see.
 """
@@ -41,18 +40,6 @@ class ForecastFiles:
         return {"file": source.name, "series": report.num_series, "seconds": report.seconds}
 
 
-class ForecastGroups:
-    """An actor: forecasts the series that the shuffle has put together."""
-
-    def __init__(self, model: str, options: dict):
-        torch.set_num_threads(1)
-        self.forecaster = Forecaster.from_pretrained(model)
-        self.options = options
-
-    def __call__(self, series: pd.DataFrame) -> pd.DataFrame:
-        return self.forecaster.predict_df(series, **self.options)
-
-
 def forecast_files(model: str, source: Path, output: Path, options: dict, workers: int) -> pd.DataFrame:
     """What was done, a row a file; the forecasts are in `output`."""
     paths = [str(path) for path in sorted(source.glob("*.parquet"))]
@@ -62,17 +49,6 @@ def forecast_files(model: str, source: Path, output: Path, options: dict, worker
     return done.to_pandas().sort_values("file", ignore_index=True)
 
 
-def forecast_groups(model: str, source: Path, output: Path, id_column: str, options: dict, workers: int) -> None:
-    """The same where a series may be in several files."""
-    ray.data.read_parquet(str(source)).groupby(id_column).map_groups(
-        ForecastGroups,
-        fn_constructor_args=(model, options),
-        batch_format="pandas",
-        concurrency=workers,
-        num_cpus=1,
-    ).write_parquet(str(output))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="folder or Hub id of a student")
@@ -80,17 +56,12 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder for the forecasts, a new one")
     parser.add_argument("--id_column", default="id")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--shuffle", action="store_true", help="a series may be in several files")
     args = parser.parse_args()
     args.output.mkdir(parents=True)
     model = str(Path(args.model).absolute()) if Path(args.model).is_dir() else args.model
     source, output, options = args.input.absolute(), args.output.absolute(), {"id_column": args.id_column}
     ray.init(runtime_env={"env_vars": {"TQDM_DISABLE": "1"}})  # workers' bars would run into each other
     begin = time.perf_counter()
-    if args.shuffle:
-        forecast_groups(model, source, output, args.id_column, options, args.workers)
-        print(f"forecast by groups in {time.perf_counter() - begin:.1f} s")
-        return
     done = forecast_files(model, source, output, options, args.workers)
     seconds = time.perf_counter() - begin
     print(done.to_string(index=False, float_format="{:.1f}".format))
