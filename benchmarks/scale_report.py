@@ -22,7 +22,7 @@ GIB = 2**30
 
 
 def write_report(results: dict, root: Path) -> None:
-    """Draw docs/images/scale.png and put the figures between the marks in docs/scale.md: of the parts that have run."""
+    """Draw docs/images/scale.png and put the figures of the parts that have run between the marks in docs/scale.md."""
     if "growth" in results:
         draw(results["growth"], root / "docs/images/scale.png")
     path = root / "docs/scale.md"
@@ -61,7 +61,7 @@ def draw(growth: dict, path: Path) -> None:
             axis.set(xscale="log", yscale="log")
         bottom.set_xlabel(title)
     axes[0, 0].set_ylabel("seconds of one core")
-    axes[1, 0].set_ylabel("GiB above what is there\nbefore")
+    axes[1, 0].set_ylabel("GiB beyond the table")
     tidy(axes.ravel(), grid="both")
     legend_below(figure, [axes[0, 0], axes[1, 0]], 6)
     save_figure(figure, path)
@@ -107,7 +107,8 @@ def _growth(growth: dict) -> str:
         "**Growth.** Processor time of the paper's student, one thread, each row in a process of its own: table to "
         "windows, a step of 8 windows, scoring, and a forecast from a DataFrame; the peak is what is held beyond the "
         f"table. Above, {growth['rows']:,} steps and {windows} windows scored; below, {growth['steps_channels']} "
-        "channels and every tenth test window. Slopes are of the logarithms, over the last three rows: 1 is proportional. "
+        "channels and every tenth test window. Slopes are of the logarithms, over the last three rows: 1 is "
+        "proportional. "
         f"{_where(growth)}\n\n"
         + "\n\n".join(tables)
         + "\n\n![Time and memory against channels and steps](images/scale.png)"
