@@ -45,6 +45,7 @@ setup(
         "dev": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "ruff>=0.9", *EXPORT],
         "export": EXPORT,
         "chronos": ["chronos-forecasting>=2.3,<3"],
+        "ray": ["ray[data]>=2.40"],
     },
     classifiers=[
         "Programming Language :: Python :: 3.11",

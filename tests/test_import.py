@@ -24,7 +24,8 @@ def test_import_registers_the_models_and_loads_nothing_heavy():
 
 
 WITH_SETTINGS = (
-    "distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "backtest.py", "reproduce.py", "plot.py",
+    "distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "forecast_fleet.py", "backtest.py", "reproduce.py",
+    "plot.py",
 )  # fmt: skip
 
 
@@ -41,6 +42,7 @@ def test_help_is_complete_and_loads_no_data_library(script):
     tables = ("--model", "--input", "--output")
     own = {
         "forecast.py": tables,
+        "forecast_fleet.py": tables,
         "backtest.py": tables,
         "reproduce.py": ("--matrix", "--report"),
         "plot.py": ("--run", "--results", "--output"),

@@ -52,6 +52,7 @@ _LAZY = {
     "TimeDistillObjective": ".objective",
     "TimeDistillTrainer": ".training.trainer",
     "TimeDistillTrainingArguments": ".training.arguments",
+    "forecast_fleet": ".fleet",
     "load_series": ".data",
     "load_teacher": ".teachers",
     "make_windows": ".data",

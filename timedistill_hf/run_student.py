@@ -19,7 +19,7 @@ from .run_folder import HISTORY
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from .training.closed_form import ClosedForm, has_closed_form
-from .training.derived import derive, limit_steps, windows_per_batch
+from .training.derived import derive, limit_steps, scored_within_memory, windows_per_batch
 from .training.forecast_trainer import ForecastTrainer
 from .training.stages import WEIGHTS, run_stage
 from .training.trainer import TimeDistillTrainer
@@ -179,6 +179,7 @@ class RunStudent:
         overrides |= {name: getattr(config, name) for name in self.args.supervision}
         args = derive(self.args, TimeDistillTrainingArguments, self.folder, overrides)
         args = windows_per_batch(args, data.num_input_channels, self.settings.series_per_batch)
+        args = scored_within_memory(args, data.num_input_channels)
         return limit_steps(args, len(data.train), self.settings.step_limit)
 
     def _save(self, selection: Selection, data: ForecastData, folder: Path) -> TimeDistillForPrediction:

@@ -65,6 +65,31 @@ class ForecastSettings(TableSettings):
 
 
 @dataclass
+class FleetSettings(TableSettings):
+    """A fleet of series to forecast, Parquet to Parquet."""
+
+    model: str = field(default=None, metadata={"help": "Folder or Hub id of a student with its processor."})
+    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
+    input: str = field(
+        default=None,
+        metadata={"help": "A long table: a .parquet file, or a folder of them; the rows of a series are together."},
+    )
+    output: str = field(default=None, metadata={"help": "The .parquet file to write the forecasts to."})
+    batch_size: int | None = field(
+        default=None,
+        metadata={"help": "Series in the model at once; as many as make four million values if not given."},
+    )
+    config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
+
+    def __post_init__(self):
+        check_given(self, "the .parquet file, or folder of them, that holds the history")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
+        check_fleet_files(self.input, self.output, self.overwrite)
+
+
+@dataclass
 class BacktestSettings(TableSettings):
     """A rolling backtest of a saved model."""
 
@@ -124,13 +149,7 @@ class ExportSettings:
 
 def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) -> None:
     """Raise where model, input or output is missing or is no table, or the output would replace something."""
-    for name, what in (
-        ("model", "the folder or Hub id of a trained student or teacher"),
-        ("input", input_is),
-        ("output", "the .csv or .parquet file to write"),
-    ):
-        if getattr(settings, name) is None:
-            raise InputError(f"--{name} is missing: give {what}")
+    check_given(settings, input_is)
     for name in ("input", "output"):
         if Path(getattr(settings, name)).suffix.lower() not in (".csv", ".parquet"):
             raise InputError(f"--{name} {getattr(settings, name)!r}: expected a name that ends in .csv or .parquet")
@@ -139,3 +158,32 @@ def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) ->
     check_output(settings.output, settings.overwrite)
     if Path(settings.output).exists() and Path(settings.output).samefile(settings.input):
         raise InputError(f"--output {settings.output!r} is the input: give the result a file of its own")
+
+
+def check_given(settings: ForecastSettings | FleetSettings | BacktestSettings, input_is: str) -> None:
+    """Raise where model, input or output is missing."""
+    for name, what in (
+        ("model", "the folder or Hub id of a trained student or teacher"),
+        ("input", input_is),
+        ("output", "the file to write"),
+    ):
+        if getattr(settings, name) is None:
+            raise InputError(f"--{name} is missing: give {what}")
+
+
+def check_fleet_files(input: str, output: str, overwrite: bool) -> None:
+    """Raise where there is no such file or folder of Parquet, or the output is none or would replace something."""
+    source, target = Path(input), Path(output)
+    if not source.exists():
+        raise InputError(f"--input {input!r}: there is no such file or folder")
+    for name, path in (("input", source), ("output", target)):
+        if path.suffix.lower() != ".parquet" and not (name == "input" and path.is_dir()):
+            raise InputError(
+                f"--{name} {str(path)!r}: expected a .parquet file; tables of other kinds are for scripts/forecast.py "
+                "--each_series"
+            )
+    check_output(output, overwrite)
+    if target.exists() and target.samefile(source):
+        raise InputError(f"--output {output!r} is the input: give the result a file of its own")
+    if source.is_dir() and target.parent.samefile(source):
+        raise InputError(f"--output {output!r} lies among the files of the input: name one in another folder")

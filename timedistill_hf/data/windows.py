@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _MOST_DEVIATIONS = 1e15
 
+MOST_SERIES = 6_000  # windows times channels in a large model at once: to train PatchTST on them takes 1.5 GB
+
 TARGET_NAMES = ("future_values", "future_observed_mask")
 
 
@@ -26,6 +28,11 @@ def split_targets(inputs: dict) -> tuple[dict, dict]:
     """What a model may see, and what it is to forecast."""
     seen = {name: value for name, value in inputs.items() if name not in TARGET_NAMES}
     return seen, {name: inputs[name] for name in TARGET_NAMES if name in inputs}
+
+
+def windows_at_once(batch_size: int, num_channels: int) -> int:
+    """How many windows of `batch_size` may be in a model at once: all but for data of very many channels."""
+    return max(1, min(batch_size, MOST_SERIES // num_channels))
 
 
 class WindowDataset(Dataset):

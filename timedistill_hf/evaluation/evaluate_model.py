@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from tqdm.auto import tqdm
 
 from ..adapters import run_model
-from ..data.windows import ForecastData, split_targets
+from ..data.windows import ForecastData, split_targets, windows_at_once
 from ..student import inference_copy
 from .metrics import StandardizedErrors, UnitErrors
 
@@ -23,6 +23,7 @@ def evaluate_model(
     Args:
         model: gives `prediction_outputs` from `past_values`, standardised.
         data: what the windows were cut from; its processor undoes the standardisation.
+        batch_size: windows at once, fewer where there are very many channels.
         label: shown beside the progress bar.
 
     Returns:
@@ -32,6 +33,7 @@ def evaluate_model(
     standardized, units = StandardizedErrors(), UnitErrors(data.naive_errors)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     model.eval()
+    batch_size = windows_at_once(batch_size, data.num_input_channels)
     for batch in tqdm(DataLoader(windows, batch_size=batch_size), desc=f"evaluating {label}", leave=False):
         inputs, targets = split_targets(batch)
         inputs = {name: value.to(device) for name, value in inputs.items()}

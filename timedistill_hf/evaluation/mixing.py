@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..adapters import run_model
-from ..data.windows import split_targets
+from ..data.windows import split_targets, windows_at_once
 from ..errors import InputError
 
 
@@ -34,6 +34,8 @@ def products_per_window(
         the inputs, without the truth; float64 `[B, C, K, K]` and `[B, C]`, on the CPU.
     """
     devices = [_device_of(model.eval()) for model in models]
+    if len(windows):
+        batch_size = windows_at_once(batch_size, windows[0]["future_values"].shape[-1])
     for batch in DataLoader(windows, batch_size=batch_size):
         inputs, targets = split_targets(batch)
         truth, observed = targets["future_values"].double(), targets.get("future_observed_mask")

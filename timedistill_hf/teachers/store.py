@@ -14,6 +14,7 @@ from accelerate.utils import broadcast_object_list
 from torch.utils.data import Dataset, Subset
 
 from ..data.mixed import TrainWindows
+from ..data.windows import windows_at_once
 from ..readable import readable_seconds
 from .signal import FrozenTeacher, TeacherSignal
 from .store_filling import fill_store, processes, run_teacher
@@ -76,6 +77,7 @@ def store_signal(
     sample = windows[0]
     teacher.check_fits(windows.context_length, windows.prediction_length, sample["past_values"].shape[1])
     teacher.check_time_features(0 if windows.time_features is None else windows.time_features.shape[1])
+    batch_size = windows_at_once(batch_size, sample["past_values"].shape[1])
     # one process looks for all: a second run may finish the same store between the looks of two
     (store,) = broadcast_object_list([find_store(teacher, windows, directory, dtype=dtype)])
     if store is not None:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TypeVar
 
+from ..data.windows import windows_at_once
 from .arguments import ForecastTrainingArguments
 
 
@@ -47,6 +48,29 @@ def windows_per_batch(args: Arguments, num_channels: int, series_per_batch: int 
         return args
     batch = max(1, round(series_per_batch / num_channels))
     return derive(args, type(args), args.output_dir, {"per_device_train_batch_size": batch})
+
+
+def within_memory(args: Arguments, num_channels: int) -> Arguments:
+    """The arguments with the same windows in a step, a part of them at once where there are very many channels.
+
+    Gradients of the parts are added up, which is the same but for batch normalisation and dropout.
+    """
+    args = scored_within_memory(args, num_channels)
+    batch = args.per_device_train_batch_size
+    part = next(size for size in range(windows_at_once(batch, num_channels), 0, -1) if batch % size == 0)
+    if part == batch:
+        return args
+    accumulated = args.gradient_accumulation_steps * (batch // part)
+    overrides = {"per_device_train_batch_size": part, "gradient_accumulation_steps": accumulated}
+    return derive(args, type(args), args.output_dir, overrides)
+
+
+def scored_within_memory(args: Arguments, num_channels: int) -> Arguments:
+    """The arguments with fewer windows at once in evaluation where there are very many channels."""
+    batch = windows_at_once(args.per_device_eval_batch_size, num_channels)
+    if batch == args.per_device_eval_batch_size:
+        return args
+    return derive(args, type(args), args.output_dir, {"per_device_eval_batch_size": batch})
 
 
 def limit_steps(args: Arguments, num_windows: int, step_limit: int | None) -> Arguments:

@@ -21,7 +21,7 @@ from ..hub.publishing import prepare_run, publish_run
 from ..run_folder import HISTORY, RunFolder
 from ..teachers import Teacher, TeacherFamily, get_family, trainable_families
 from .arguments import ForecastTrainingArguments
-from .derived import derive, windows_per_batch
+from .derived import derive, windows_per_batch, within_memory
 from .forecast_trainer import ForecastTrainer
 from .stages import WEIGHTS, run_stage
 
@@ -64,6 +64,7 @@ def train_teacher(
         args = ForecastTrainingArguments(output_dir=str(output_dir), **(family.training_defaults | training_overrides))
     if args.push_to_hub:
         raise InputError("push_to_hub: publish the finished teacher's folder, with timedistill_hf.hub.publish")
+    args = within_memory(args, data.num_input_channels)
     data = data.with_time_features() if family.wants_time_features else data
     family_config = build_config(family, data, config or {})
     identity = {

@@ -1,0 +1,273 @@
+"""The forecasts of a fleet: chunk by chunk, a share of the series on each process, joined in order."""
+
+import logging
+import os
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object
+from tqdm.auto import tqdm
+
+from ..cli.table_settings import FleetSettings, check_fleet_files
+from ..errors import InputError
+from ..series_table import logger as reading_logger
+from .extents import Extents, find_extents, join_extents, shares
+from .processes import peak_memory, process_state, together
+from .reading import FleetReader, find_columns
+from .table import FleetTable
+
+
+if TYPE_CHECKING:
+    from ..forecaster import Forecaster
+
+logger = logging.getLogger(__name__)
+
+_MOST_VALUES = 2**19  # read at once; more are slower, since memory comes and goes in larger pieces
+_MOST_WARNINGS = 3
+
+
+@dataclass(frozen=True)
+class FleetReport:
+    """What was done.
+
+    Args:
+        num_series: ids; each of the table's value columns is forecast for each.
+        num_rows: rows of the table.
+        num_forecasts: rows of the output.
+        seconds: from the first look at the table to the output in its place.
+        num_processes: how many shared the work.
+        peak_bytes: most memory that one of them has held; 0 where the system does not say.
+    """
+
+    num_series: int
+    num_rows: int
+    num_forecasts: int
+    seconds: float
+    num_processes: int
+    peak_bytes: int
+
+    def __str__(self) -> str:
+        many = f" on {self.num_processes} processes" if self.num_processes > 1 else ""
+        peak = f", peak memory {self.peak_bytes / 1e9:.2f} GB{' each' if many else ''}" if self.peak_bytes else ""
+        return (
+            f"{self.num_series:,} series of {self.num_rows:,} rows in {self.seconds:.1f} s{many}, "
+            f"{self.num_series / self.seconds:,.0f} series a second{peak}"
+        )
+
+
+def forecast_fleet(
+    forecaster: "Forecaster",
+    input: str | Path,
+    output: str | Path,
+    *,
+    id_column: str | None = None,
+    timestamp_column: str | None = None,
+    target_columns: list[str] | None = None,
+    freq: str | None = None,
+    time_zone: str | None = None,
+    scaling: str = "auto",
+    batch_size: int | None = None,
+    overwrite: bool = False,
+) -> FleetReport:
+    """What `Forecaster.predict_df` gives of a long table, Parquet to Parquet, in memory that does not grow with it.
+
+    The rows of a series must be neighbours; series, and rows within one, may be in any order. Ids and times are read
+    first, to find the series (of each its id and 20 bytes are kept), then each series' last look-back, in chunks of
+    whole series. Under several processes (`accelerate launch`) all must call this; each forecasts neighbouring series,
+    about as many rows as the others, and the main one joins their parts.
+
+    Args:
+        input: a file, or a folder of files with the same columns, read in the order of their names; a series may go on
+            in the next file.
+        output: a `.parquet` file; written under another name and moved into place.
+        id_column, timestamp_column, target_columns, freq, time_zone, scaling, batch_size: as of `predict_df`; the time
+            column holds timestamps or dates, not text. Where neither `freq` nor the model says how far apart steps
+            are, it is found in the last look-back of the longest series.
+        overwrite: replace `output` if it is there.
+
+    Raises:
+        InputError: the table cannot be read, the rows of a series are not together, no frequency is known, or as of
+            `predict_df`. Of several processes only the main one raises it, the others a `SystemExit` of code 2.
+    """
+    begin = time.perf_counter()
+    state = process_state()
+    check_fleet_files(str(input), str(output), overwrite)
+    options = {
+        "id_column": id_column,
+        "timestamp_column": timestamp_column,
+        "target_columns": target_columns,
+        "freq": freq,
+        "time_zone": time_zone,
+        "scaling": scaling,
+    }
+    table, extents, reader = _plan(state, forecaster, input, options)
+    share = shares(extents.ends - reader.starts, state.num_processes)[state.process_index]
+    _write(state, Path(output), reader.schema, _forecasts(state, forecaster, reader, extents, share, batch_size))
+    return FleetReport(
+        num_series=extents.num_series,
+        num_rows=table.num_rows,
+        num_forecasts=extents.num_series * forecaster.processor.prediction_length,
+        seconds=time.perf_counter() - begin,
+        num_processes=state.num_processes,
+        peak_bytes=max(gather_object([peak_memory()])),
+    )
+
+
+def _plan(
+    state: PartialState, forecaster: "Forecaster", input: str | Path, options: dict
+) -> tuple[FleetTable, Extents, FleetReader]:
+    """Find columns and series, each process in its share of the row groups."""
+    processor = forecaster.processor
+
+    def scan() -> tuple[FleetTable, dict, Extents]:
+        forecaster._check_series_by_series()
+        table = FleetTable.open(input)
+        id_column, timestamp_column = find_columns(table, processor, options["id_column"], options["timestamp_column"])
+        share = shares(np.diff(table.first), state.num_processes)[state.process_index]
+        rows = (int(table.first[share.start]), int(table.first[share.stop]))
+        extents = find_extents(table, id_column, timestamp_column, rows)
+        return table, {"id_column": id_column, "timestamp_column": timestamp_column}, extents
+
+    def read() -> FleetReader:
+        extents.check(columns["id_column"])
+        return FleetReader.make(table, extents, processor, options | columns)
+
+    table, columns, own = together(state, scan)
+    extents = join_extents(gather_object([own]))
+    reader = together(state, lambda: read() if state.is_main_process else None)
+    (reader,) = broadcast_object_list([reader])
+    return table, extents, reader
+
+
+def _forecasts(
+    state: PartialState,
+    forecaster: "Forecaster",
+    reader: FleetReader,
+    extents: Extents,
+    share: slice,
+    batch_size: int | None,
+) -> Generator[pa.Table]:
+    """The forecasts of a share of the series, in order."""
+    most_rows = max(1, _MOST_VALUES // len(reader.options["target_columns"]))
+    done = share.start
+    many = f", {state.num_processes} processes" if state.num_processes > 1 else ""
+    with (
+        _few_warnings(),
+        tqdm(
+            total=share.stop - share.start,
+            desc=f"forecasting{many}",
+            unit="series",
+            disable=not state.is_main_process,
+        ) as bar,
+    ):
+        for frame, num_series in reader.frames(share, most_rows):
+            try:
+                forecast = forecaster.predict_df(frame, **reader.options, batch_size=batch_size)
+            except InputError as error:
+                first, last = (extents.ids[row].as_py() for row in (done, done + num_series - 1))
+                raise InputError(f"in the look-backs of the series {first!r} to {last!r}: {error}") from error
+            yield pa.Table.from_pandas(forecast, schema=reader.schema, preserve_index=False)
+            done += num_series
+            bar.update(num_series)
+
+
+def _write(state: PartialState, output: Path, schema: pa.Schema, forecasts: Generator[pa.Table]) -> None:
+    """Each process writes a file of its own beside the output; the main one appends the others' and moves its own."""
+    (run,) = broadcast_object_list([os.urandom(8).hex()])
+    parts = [output.with_name(f".{run}-{index}-{output.name}") for index in range(state.num_processes)]
+    failed = output.with_name(f".{run}-failed-{output.name}")
+    own = parts[state.process_index]
+
+    def write() -> pq.ParquetWriter:
+        with _said_to_others(failed), _cannot_be_written(output), closing(forecasts):
+            writer = pq.ParquetWriter(own, schema)
+            for forecast in forecasts:
+                if failed.exists():
+                    break
+                writer.write_table(forecast)
+            if not state.is_main_process:
+                writer.close()
+            return writer
+
+    def join() -> None:
+        with _cannot_be_written(output):
+            for part in parts[1:]:
+                with pq.ParquetFile(part) as file:
+                    for group in range(file.num_row_groups):
+                        writer.write_table(file.read_row_group(group).cast(schema))
+            writer.close()
+            os.replace(own, output)
+
+    try:
+        writer = together(state, write)
+        together(state, lambda: join() if state.is_main_process else None)
+    finally:
+        own.unlink(missing_ok=True)
+        failed.unlink(missing_ok=True)
+
+
+@contextmanager
+def _said_to_others(failed: Path) -> Iterator[None]:
+    """Leave a mark where this process fails, so that the others do not go on for nothing."""
+    try:
+        yield
+    except Exception:
+        failed.touch()
+        raise
+
+
+@contextmanager
+def _cannot_be_written(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{str(output)!r} cannot be written: {error}") from error
+
+
+@contextmanager
+def _few_warnings() -> Iterator[None]:
+    """Show the first warnings about what was read, and of the others how many there were: each chunk has its own."""
+    told = 0
+
+    def is_shown(record: logging.LogRecord) -> bool:
+        nonlocal told
+        told += 1
+        return told <= _MOST_WARNINGS
+
+    reading_logger.addFilter(is_shown)
+    try:
+        yield
+    finally:
+        reading_logger.removeFilter(is_shown)
+        if told > _MOST_WARNINGS:
+            logger.warning("history: %d warnings more of other series", told - _MOST_WARNINGS)
+
+
+def forecast_fleet_file(settings: FleetSettings) -> str:
+    """Forecast a fleet as the flags say, on the accelerator where there is one.
+
+    Returns:
+        What was done, on one line.
+    """
+    from ..forecaster import Forecaster
+
+    state = process_state()
+    forecaster = together(state, lambda: Forecaster.from_pretrained(settings.model, revision=settings.revision))
+    forecaster = replace(forecaster, model=forecaster.model.to(state.device))
+    report = forecast_fleet(
+        forecaster,
+        settings.input,
+        settings.output,
+        **settings.table_options(),
+        batch_size=settings.batch_size,
+        overwrite=settings.overwrite,
+    )
+    return f"{report}: {settings.output}"
