@@ -22,7 +22,7 @@ demo: setup
 		--context_length 336 --prediction_length 96 --step_limit 300 --output_dir runs/demo --overwrite
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

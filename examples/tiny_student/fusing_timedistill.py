@@ -35,17 +35,20 @@ class FusedStudent(nn.Module):
         super().__init__()
         self.config = config
         self.parts = nn.ModuleList(parts)
-        self.register_buffer("bias", torch.zeros(config.prediction_length, dtype=torch.float64))
+        # what an ordinary window has: at batch 1 asking the configuration takes as long as a product
+        self._context_length = config.context_length
+        self._channels = config.num_input_channels if config.is_channel_bound else None
+        self.register_buffer("_anchor", torch.empty(0, dtype=torch.float64))  # has the device and precision of all
         super().requires_grad_(False)
         self.eval()
 
     @property
     def device(self) -> torch.device:
-        return self.bias.device
+        return self._anchor.device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.bias.dtype
+        return self._anchor.dtype
 
     def num_values(self) -> int:
         """How many numbers it holds."""
@@ -69,22 +72,24 @@ class FusedStudent(nn.Module):
         Raises:
             ValueError: `past_values` does not have the configured length or channel count.
         """
-        self.config.check_window(past_values.shape)
+        shape = past_values.shape
+        if len(shape) != 3 or shape[1] != self._context_length or shape[2] != (self._channels or shape[2]):
+            self.config.check_window(shape)
         if past_observed_mask is not None:
             past_values = fill_missing(past_values, past_observed_mask)
         values = past_values.transpose(1, 2).to(self.dtype).contiguous()
-        forecast = self.parts[0](values) if len(self.parts) else self.bias.expand(*values.shape[:2], -1)
-        for part in self.parts[1:]:
-            forecast = forecast + part(values)
+        forecast = None
+        for part in self.parts:
+            forecast = part(values) if forecast is None else forecast + part(values)
         return TimeDistillOutput(prediction_outputs=forecast.transpose(1, 2).to(past_values.dtype))
 
 
 class FusedLinear(nn.Module):
-    """A part that is affine in its window: `x @ matrix.T + bias`."""
+    """Parts that are affine in their window: `x @ matrix.T + bias`."""
 
-    def __init__(self, part: Part):
+    def __init__(self, parts: list[Part], config):
         super().__init__()
-        matrix, bias = linear_map_of([part], part.config)
+        matrix, bias = linear_map_of(parts, config)
         self.register_buffer("matrix", matrix)
         self.register_buffer("bias", bias)
 
@@ -190,8 +195,8 @@ def fuse(model: TimeDistillForPrediction) -> FusedStudent:
     if not isinstance(model, TimeDistillForPrediction):
         raise ValueError(f"{type(model).__name__} cannot be fused: expected a TimeDistillForPrediction")
     dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
-    parts = student_parts(fold(model, torch.float64))
-    return FusedStudent(model.config, [_fused_part(part) for part in parts]).to(model.device, dtype)
+    parts = [_fused_part(part) for part in student_parts(fold(model, torch.float64))]
+    return FusedStudent(model.config, parts or [FusedLinear([], model.config)]).to(model.device, dtype)
 
 
 def inference_copy(model: nn.Module) -> nn.Module:
@@ -207,7 +212,7 @@ def inference_copy(model: nn.Module) -> nn.Module:
 
 def _fused_part(part: Part) -> nn.Module:
     if part.is_affine:
-        return FusedLinear(part)
+        return FusedLinear([part], part.config)
     if part.is_scaled or not _is_mlp(part):
         return NormalizedPart(part)
     return FusedMLP(part, is_centred=False)
