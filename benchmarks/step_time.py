@@ -4,7 +4,7 @@
     python benchmarks/step_time.py --threads 2 --output benchmarks/results/step_time.json
 
 720 -> 96, 7 channels, batch 32, the paper's student (D = 512), every teacher family at its default size (untrained:
-time does not depend on the weights). A step is batch, forward, objective, backward and update. The sides take turns, a
+time does not depend on the weights); features of patches flattened, and pooled by their mean. A step is batch, forward, objective, backward and update. The sides take turns, a
 few steps each; the table gives the median of the rounds and the ratio to the plain step of the same round.
 """
 
@@ -79,20 +79,26 @@ def build_sides(families: list[str], folder: Path) -> tuple[dict[str, Side], dic
     for name in families:
         family = get_family(name)
         model = family.model_class(build_config(family, data, {}))
-        teacher = Teacher(model, family).to(args.device)
+        teacher = Teacher(model, family, feature_pooling="flatten" if family.has_patches else None).to(args.device)
         with_features = data.with_time_features() if teacher.num_time_features else data
-        start = time.perf_counter()
-        windows = store_signal(teacher, with_features.train, folder / "signal", batch_size=BATCH)
-        seconds = time.perf_counter() - start
         live = TimeDistillTrainer(student(), args, teacher=teacher, **with_features.for_trainer())
-        stored = TimeDistillTrainer(student(), args, **(data.for_trainer() | {"train_dataset": windows}))
-        sides[f"{name}, live"], sides[f"{name}, stored"] = Side(live), Side(stored)
+        sides[f"{name}, live"] = Side(live)
         facts[f"{name}, live"] = {"parameters": model.num_parameters()}
-        facts[f"{name}, stored"] = {
-            "filling_ms_per_window": 1000 * seconds / len(windows),
-            "bytes_per_window": windows.layout.num_bytes // len(windows),
-            "feature_size": windows.layout.shapes["feature"][-1],
-        }
+        stores = {"stored": (teacher, torch.float32)}
+        if family.has_patches:
+            stores |= {"stored, pooled": (teacher.pooled("mean"), torch.float32)}
+        stores |= {f"{kind}, float16": (of, torch.float16) for kind, (of, _) in list(stores.items())[-1:]}
+        for kind, (of, dtype) in stores.items():
+            start = time.perf_counter()
+            windows = store_signal(of, with_features.train, folder / "signal", dtype=dtype, batch_size=BATCH)
+            seconds = time.perf_counter() - start
+            stored = TimeDistillTrainer(student(), args, **(data.for_trainer() | {"train_dataset": windows}))
+            sides[f"{name}, {kind}"] = Side(stored)
+            facts[f"{name}, {kind}"] = {
+                "filling_ms_per_window": 1000 * seconds / len(windows),
+                "bytes_per_window": windows.store.layout.num_bytes // len(windows),
+                "feature_size": windows.store.layout.shapes["feature"][-1],
+            }
     return sides, facts
 
 
