@@ -232,7 +232,8 @@ def teacher_table(results: dict) -> str:
 def run(options: argparse.Namespace) -> dict:
     results: dict = {"students": {}, "teachers": {}, "hardware": hardware(), "versions": versions()}
     results["settings"] = {"rounds": options.rounds, "seconds": options.seconds}
-    for name, form in FORMS.items():
+    for name in options.forms:
+        form = FORMS[name]
         results["students"][name] = {}
         for batch in options.batches:
             results["students"][name][str(batch)] = measure_student(form, batch, options)
@@ -251,6 +252,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--seconds", type=float, default=0.1, help="of a side in a round")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS), help="students to measure")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile of the fused student, too")
     parser.add_argument("--bf16", action="store_true", help="measure the fused student in bfloat16, too")
     parser.add_argument("--no_teachers", action="store_true")
@@ -268,6 +270,11 @@ def main() -> None:
     if options.output is not None:
         write_json(options.output, results)
     print(student_table(results))
+    for name, batches in results["students"].items():
+        for batch, found in batches.items():
+            for other in ("compiled", "bf16"):
+                if f"{other}_to_fused" in found:
+                    print(f"{name}, batch {batch}: {other} / fused {spread(found[f'{other}_to_fused'])}")
     if results["teachers"]:
         print(f"\n{teacher_table(results)}")
 

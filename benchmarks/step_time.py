@@ -4,8 +4,9 @@
     python benchmarks/step_time.py --threads 2 --output benchmarks/results/step_time.json
 
 720 -> 96, 7 channels, batch 32, the paper's student (D = 512), every teacher family at its default size (untrained:
-time does not depend on the weights); features of patches flattened, and pooled by their mean. A step is batch, forward, objective, backward and update. The sides take turns, a
-few steps each; the table gives the median of the rounds and the ratio to the plain step of the same round.
+time does not depend on the weights); features of patches flattened, and pooled by their mean. A step is batch,
+forward, objective, backward and update. The sides take turns, a few steps each; the table gives the median of the
+rounds and the ratio to the plain step of the same round.
 """
 
 import argparse
@@ -96,8 +97,8 @@ def build_sides(families: list[str], folder: Path) -> tuple[dict[str, Side], dic
             sides[f"{name}, {kind}"] = Side(stored)
             facts[f"{name}, {kind}"] = {
                 "filling_ms_per_window": 1000 * seconds / len(windows),
-                "bytes_per_window": windows.store.layout.num_bytes // len(windows),
-                "feature_size": windows.store.layout.shapes["feature"][-1],
+                "bytes_per_window": windows.layout.num_bytes // len(windows),
+                "feature_size": windows.layout.shapes["feature"][-1],
             }
     return sides, facts
 
