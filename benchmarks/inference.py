@@ -57,10 +57,6 @@ PUBLISHED = {
     "informer": LARGE,
     "autoformer": LARGE,
     "time_series_transformer": LARGE,
-    "timesfm": {
-        "context_length": 2048, "num_hidden_layers": 50, "hidden_size": 1280, "intermediate_size": 1280,
-        "head_dim": 80, "num_attention_heads": 16,
-    },
 }  # fmt: skip
 SMALL = (
     "itransformer", "modern_tcn", "patchtst", "patchtsmixer", "timesnet", "time_mixer", "informer", "autoformer",
@@ -229,6 +225,11 @@ def teacher_table(results: dict) -> str:
     return tabulate(rows, headers, "github", disable_numparse=True, colalign=("left", *["right"] * 6))
 
 
+def save(results: dict, options: argparse.Namespace) -> None:
+    if options.output is not None:
+        write_json(options.output, results)
+
+
 def run(options: argparse.Namespace) -> dict:
     results: dict = {"students": {}, "teachers": {}, "hardware": hardware(), "versions": versions()}
     results["settings"] = {"rounds": options.rounds, "seconds": options.seconds}
@@ -237,11 +238,13 @@ def run(options: argparse.Namespace) -> dict:
         results["students"][name] = {}
         for batch in options.batches:
             results["students"][name][str(batch)] = measure_student(form, batch, options)
+            save(results, options)
             print(f"{name}, batch {batch}: done", flush=True)
     if not options.no_teachers:
         results["fused"] = in_own_process("fused", "", options)
         for name, size in [*((name, "small") for name in SMALL), *((name, "published") for name in PUBLISHED)]:
             results["teachers"][f"{name}, {size}"] = in_own_process(name, size, options)
+            save(results, options)
             print(f"{name}, {size}: done", flush=True)
     return results
 
@@ -267,8 +270,6 @@ def main() -> None:
         print(json.dumps(measure_fused(options) if name == "fused" else measure_teacher(name, size, options)))
         return
     results = json.loads(options.report.read_text(encoding="utf-8")) if options.report else run(options)
-    if options.output is not None:
-        write_json(options.output, results)
     print(student_table(results))
     for name, batches in results["students"].items():
         for batch, found in batches.items():
