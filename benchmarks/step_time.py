@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from tabulate import tabulate
+from torch.profiler import ProfilerActivity, profile
 from transformers import set_seed
 
 from timedistill_hf import (
@@ -114,6 +115,16 @@ def measure(sides: dict[str, Side], rounds: int, steps: int) -> dict[str, list[f
     return times
 
 
+def profile_of(side: Side, steps: int = 20) -> str:
+    """What the operations of a step take, the dearest first."""
+    side.run(2)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        side.run(steps)
+    events = sorted(profiler.key_averages(), key=lambda event: event.self_cpu_time_total, reverse=True)
+    rows = [[event.key, f"{event.self_cpu_time_total / 1000 / steps:.2f}", event.count / steps] for event in events]
+    return tabulate(rows[:16], ["operation", "ms a step", "calls a step"], "github")
+
+
 def summary(times: dict[str, list[float]]) -> dict[str, dict]:
     found = {}
     for name, values in times.items():
@@ -146,10 +157,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="steps of a side in a round")
     parser.add_argument("--teachers", nargs="+", default=trainable_families(), choices=trainable_families())
     parser.add_argument("--output", type=Path, help="JSON file, replaced if there is one")
+    parser.add_argument("--profile", action="store_true", help="print each side's dearest operations instead")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         sides, facts = build_sides(options.teachers, Path(folder))
+        if options.profile:
+            for name, side in sides.items():
+                print(f"{name}\n{profile_of(side)}")
+            return
         measured = summary(measure(sides, options.rounds, options.steps))
     device = next(iter(sides.values())).trainer.args.device
     results = {

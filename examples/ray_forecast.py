@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Forecast a fleet that outgrows one machine with Ray Data: a folder of Parquet files in, one of forecasts out.
 
-    pip install "timedistill_hf[ray]"
+    pip install ".[ray]"
     python examples/ray_forecast.py --model runs/student --input fleet/ --output forecasts/ --workers 2
 
 Ray's own reader cuts files into blocks without regard to where a series ends, and putting series together again

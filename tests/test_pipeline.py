@@ -208,6 +208,7 @@ WITHOUT_PACKAGE = (
 import numpy as np
 from transformers import pipeline
 pipe = pipeline(model=sys.argv[1], trust_remote_code=True)
+pipe.model.register_forward_hook(lambda *_: sys.exit("the student ran itself, not its fused copy"))
 arrays = [values for values in np.load(sys.argv[2]).values()]
 assert "pandas" not in sys.modules
 answers = [answer["prediction_outputs"] for answer in pipe(arrays, batch_size=2)]
@@ -235,8 +236,8 @@ def test_a_fresh_process_without_the_package_gives_the_same(folder, pipe, tmp_pa
     assert done.returncode == 0, done.stderr[-2000:]
     answers = np.load(tmp_path / "answers.npz").values()
     for answer, expected in zip(answers, pipe(arrays, batch_size=2), strict=True):
-        np.testing.assert_allclose(answer, expected["prediction_outputs"], rtol=1e-5, atol=1e-6)
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "answers.parquet"), pipe(frame), rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(answer, expected["prediction_outputs"])
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "answers.parquet"), pipe(frame))
     processor = TimeDistillProcessor.from_pretrained(tmp_path / "again")
     assert processor.to_dict() == TimeDistillProcessor.from_pretrained(folder).to_dict()
 

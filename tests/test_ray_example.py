@@ -12,7 +12,7 @@ from tests.fleet.tables import fleet, forecaster
 from tests.forecast.tables import save
 
 
-ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'timedistill_hf[ray]'")
+ray = pytest.importorskip("ray", reason="ray is not installed: pip install '.[ray]'")
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ray_forecast.py"
 

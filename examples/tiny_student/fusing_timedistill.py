@@ -11,8 +11,10 @@ from itertools import chain
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from .backbones_timedistill import MLPBranch, TwoBranchBackbone, moving_average
+from .configuration_timedistill import TimeDistillConfig
 from .folding_timedistill import Part, fold, linear_map_of, of_centred, student_parts
 from .modeling_timedistill import TimeDistillForPrediction, TimeDistillOutput
 from .normalization_timedistill import fill_missing, forecast_window
@@ -196,13 +198,21 @@ def fuse(model: TimeDistillForPrediction) -> FusedStudent:
         raise ValueError(f"{type(model).__name__} cannot be fused: expected a TimeDistillForPrediction")
     dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
     parts = [_fused_part(part) for part in student_parts(fold(model, torch.float64))]
-    return FusedStudent(model.config, parts or [FusedLinear([], model.config)]).to(model.device, dtype)
+    return FusedStudent(model.config, parts or [FusedLinear([], model.config)]).to(dtype).to(model.device)
 
 
 def inference_copy(model: nn.Module) -> nn.Module:
-    """What to forecast with: of a student its fused copy, made anew where its weights have changed; else the model."""
-    if not isinstance(model, TimeDistillForPrediction):
-        return model
+    """What to forecast with: of a student its fused copy, of any other model the model itself.
+
+    A pipeline that is loaded from the Hub has another copy of this code than its model, whose classes are others: the
+    student's own method fuses it.
+    """
+    is_student = isinstance(model, PreTrainedModel) and model.config.model_type == TimeDistillConfig.model_type
+    return model.inference_copy() if is_student else model
+
+
+def fused_copy(model: TimeDistillForPrediction) -> FusedStudent:
+    """What `fuse` gives, made anew only where the weights have changed since."""
     state = tuple((tensor.data_ptr(), tensor._version) for tensor in chain(model.parameters(), model.buffers()))
     known = _copies.get(model)
     if known is None or known[0] != state:

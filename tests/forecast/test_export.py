@@ -10,9 +10,9 @@ import torch
 from tests.conftest import CONTEXT, HORIZON
 from tests.forecast.tables import save, trained_on, wide
 from tests.scripts_helper import fails, run
-from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
+from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction, fuse
 from timedistill_hf.errors import InputError
-from timedistill_hf.export import InUnits, export_onnx
+from timedistill_hf.export import InUnits, _check, export_onnx
 
 
 onnx = pytest.importorskip("onnx")
@@ -91,6 +91,16 @@ def test_a_graph_that_does_not_forecast_as_the_student_is_not_kept(shifted, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_small_channel_counts_as_much_as_a_large_one(shifted, tmp_path):
+    _, forecaster = shifted
+    path = export_onnx(forecaster.model, forecaster.processor, tmp_path / "student.onnx")
+    other = InUnits(fuse(forecaster.model), forecaster.processor)
+    _check(path, other, forecaster.processor, "data")
+    other.std[2] *= 1.01  # of data of size .01: a difference of far less than one ten-thousandth
+    with pytest.raises(InputError, match="the ONNX graph differs from the student by up to"):
+        _check(path, other, forecaster.processor, "data")
+
+
 def test_the_scaler_by_hand():
     processor = trained_on(wide()).processor
     module = InUnits(lambda x: type("Output", (), {"prediction_outputs": 2 * x[:, :HORIZON]}), processor)
@@ -111,7 +121,7 @@ def test_what_cannot_be_exported(shifted, tmp_path):
 def test_packages_that_are_missing_are_named(shifted, tmp_path, monkeypatch):
     _, forecaster = shifted
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"export needs onnx, onnxscript, onnxruntime: pip install"):
+    with pytest.raises(InputError, match="onnxruntime: pip install onnx onnxscript onnxruntime"):
         export_onnx(forecaster.model, forecaster.processor, tmp_path / "x.onnx")
 
 

@@ -12,11 +12,11 @@ from timedistill_hf.run_teachers import RunTeachers
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher
 from timedistill_hf.teachers.pooling import POOLINGS, pool_feature
 from timedistill_hf.teachers.several import SeveralTeachers
-from timedistill_hf.teachers.store import plan_store, store_signal, stored_bytes
+from timedistill_hf.teachers.store import plan_store, store_signal
 from timedistill_hf.training.recipes import paper
 
 
-WITH_PATCHES = ["patchtst", "modern_tcn"]
+WITH_PATCHES = ["patchtst", "patchtsmixer", "modern_tcn"]
 MEAN_BY_DEFAULT = ["chronos"]
 
 
@@ -88,7 +88,7 @@ def test_another_pooling_is_another_store(data, tmp_path):
     plans = [plan_store(each, data.train) for each in teachers]
     assert len({plan.fingerprint for plan in plans}) == 3
     assert plan_store(teacher.pooled("flatten"), data.train).fingerprint == plans[0].fingerprint
-    assert stored_bytes(teachers[1], data.train) == 4 * len(data.train) * CHANNELS * (HORIZON + 8)
+    assert plan_store(teachers[1], data.train).num_bytes == 4 * len(data.train) * CHANNELS * (HORIZON + 8)
     item = store_signal(teachers[2], data.train, tmp_path)[5]
     live = teachers[2](past_values=data.train[5]["past_values"].unsqueeze(0))
     assert torch.allclose(item["teacher_feature"], live.feature[0], atol=1e-5)

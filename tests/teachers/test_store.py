@@ -24,7 +24,7 @@ from timedistill_hf.teachers import (
     store_layout,
     trainable_families,
 )
-from timedistill_hf.teachers.store import plan_store, split_signal, store_signal, stored_bytes
+from timedistill_hf.teachers.store import plan_store, split_signal, store_signal
 from timedistill_hf.training.teacher_training import train_teacher
 
 
@@ -61,7 +61,7 @@ def test_every_window_gets_its_own_signal(data, teacher, tmp_path, small_shards)
     with pytest.raises(IndexError):
         stored[177]
     size = sum(path.stat().st_size for path in stored.folder.glob("*.safetensors"))
-    assert stored.layout.num_bytes == 4 * 177 * CHANNELS * (HORIZON + 8) == stored_bytes(teacher, data.train)
+    assert stored.layout.num_bytes == 4 * 177 * CHANNELS * (HORIZON + 8) == plan_store(teacher, data.train).num_bytes
     assert stored.layout.num_bytes <= size < stored.layout.num_bytes + 18 * 400
 
 

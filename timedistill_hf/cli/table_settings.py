@@ -83,7 +83,12 @@ class FleetSettings(TableSettings):
     overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
 
     def __post_init__(self):
-        check_given(self, "the .parquet file, or folder of them, that holds the history")
+        check_given(
+            self,
+            model="the folder or Hub id of a trained student",
+            input="the .parquet file, or folder of them, that holds the history",
+            output="the .parquet file to write",
+        )
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
         check_fleet_files(self.input, self.output, self.overwrite)
@@ -136,12 +141,7 @@ class ExportSettings:
     overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
 
     def __post_init__(self):
-        for name, what in (
-            ("model", "the folder or Hub id of a trained student"),
-            ("output", "the .onnx file to write"),
-        ):
-            if getattr(self, name) is None:
-                raise InputError(f"--{name} is missing: give {what}")
+        check_given(self, model="the folder or Hub id of a trained student", output="the .onnx file to write")
         if Path(self.output).suffix.lower() != ".onnx":
             raise InputError(f"--output {self.output!r}: expected a name that ends in .onnx")
         check_output(self.output, self.overwrite)
@@ -149,7 +149,12 @@ class ExportSettings:
 
 def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) -> None:
     """Raise where model, input or output is missing or is no table, or the output would replace something."""
-    check_given(settings, input_is)
+    check_given(
+        settings,
+        model="the folder or Hub id of a trained student or teacher",
+        input=input_is,
+        output="the .csv or .parquet file to write",
+    )
     for name in ("input", "output"):
         if Path(getattr(settings, name)).suffix.lower() not in (".csv", ".parquet"):
             raise InputError(f"--{name} {getattr(settings, name)!r}: expected a name that ends in .csv or .parquet")
@@ -160,13 +165,9 @@ def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) ->
         raise InputError(f"--output {settings.output!r} is the input: give the result a file of its own")
 
 
-def check_given(settings: ForecastSettings | FleetSettings | BacktestSettings, input_is: str) -> None:
-    """Raise where model, input or output is missing."""
-    for name, what in (
-        ("model", "the folder or Hub id of a trained student or teacher"),
-        ("input", input_is),
-        ("output", "the file to write"),
-    ):
+def check_given(settings: object, **wanted: str) -> None:
+    """Raise where a setting is missing; `wanted` says of each by its name what it is to be."""
+    for name, what in wanted.items():
         if getattr(settings, name) is None:
             raise InputError(f"--{name} is missing: give {what}")
 

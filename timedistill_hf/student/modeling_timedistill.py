@@ -141,5 +141,11 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
             )
         return TimeDistillOutput(loss=loss, prediction_outputs=forecast, loc=loc, scale=scale, feature=feature)
 
+    def inference_copy(self) -> nn.Module:
+        """The fused copy that forecasts in its place (`fuse`), made anew only where the weights have changed."""
+        from .fusing_timedistill import fused_copy
+
+        return fused_copy(self)
+
 
 __all__ = ["TimeDistillForPrediction", "TimeDistillOutput", "TimeDistillPreTrainedModel", "forecast_loss"]

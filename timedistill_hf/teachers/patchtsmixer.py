@@ -21,10 +21,11 @@ class PatchTSMixerForPrediction(transformers.PatchTSMixerForPrediction):
 
 
 class PatchTSMixerFamily(TeacherFamily):
-    """MLPs over patches and within them; the feature is the last hidden state, flattened over the patches."""
+    """MLPs over patches and within them; the feature is the last hidden state of every patch."""
 
     model_type = "patchtsmixer"
     model_class = PatchTSMixerForPrediction
+    feature_layout = "B C N d"
     training_defaults = {
         "loss": "mae",
         "learning_rate": 1e-3,
@@ -70,7 +71,7 @@ class PatchTSMixerFamily(TeacherFamily):
         forecast = output.prediction_outputs
         if model.distribution_output is not None:
             forecast = model.distribution_output.distribution(forecast, loc=output.loc, scale=output.scale).mean
-        return TeacherSignal(forecast, output.last_hidden_state.flatten(start_dim=2))
+        return TeacherSignal(forecast, output.last_hidden_state)
 
     def channels(self, config: PatchTSMixerConfig) -> int | None:
         """Any, unless it mixes them."""

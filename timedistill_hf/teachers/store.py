@@ -39,11 +39,6 @@ def split_signal(inputs: dict) -> tuple[dict, TeacherSignal | None]:
     return rest, TeacherSignal(**columns).in_float32()
 
 
-def stored_bytes(teacher: FrozenTeacher, windows: TrainWindows, dtype: torch.dtype = torch.float32) -> int:
-    """Bytes that a store of the teacher's signal would take; nothing is written."""
-    return plan_store(teacher, windows, dtype).num_bytes
-
-
 def find_store(
     teacher: FrozenTeacher, windows: TrainWindows, directory: str | Path, *, dtype: torch.dtype = torch.float32
 ) -> StoreFolder | None:
