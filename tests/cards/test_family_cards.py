@@ -19,11 +19,11 @@ def write(folder, name: str, content: dict) -> None:
     (folder / f"{name}.json").write_text(json.dumps(content))
 
 
-def cell(prediction_length: int, seed: int, mse: float, **changes) -> dict:
+def cell(prediction_length: int, seed: int, mse: float, base: str | None = None, **changes) -> dict:
     content = results(settings={"prediction_length": prediction_length, "seed": seed}, **changes)
     content["models"]["student"]["mse"] = mse
     content["cell"] = {
-        "dataset": "etth1", "prediction_length": prediction_length, "variant": "best", "seed": seed,
+        "dataset": "etth1", "prediction_length": prediction_length, "variant": "best", "seed": seed, "base": base,
         "teachers": [{"family": "patchtst"}, {"family": "itransformer"}],
     }  # fmt: skip
     return content
@@ -50,6 +50,8 @@ def test_horizons_and_seeds_of_one_family_are_one_card(tmp_path):
         write(tmp_path / "best", f"etth1-{horizon}-best-patchtst+itransformer-seed{seed}", cell(horizon, seed, mse))
     write(tmp_path, "mine-paper-itransformer-seed1", results())
     write(tmp_path, "step_time", {"sides": []})
+    write(tmp_path / "best", "etth1-96-mine-patchtst+itransformer-seed1", cell(96, 1, 0.1, base="etth1-96-best"))
+    write(tmp_path / "teachers", "etth1-patchtst", results())
     cards = family_cards(tmp_path)
     assert list(cards) == ["etth1-best-patchtst+itransformer.md", "mine-paper-itransformer.md"]
     text = cards["etth1-best-patchtst+itransformer.md"].content
@@ -66,7 +68,7 @@ def test_a_gate_is_counted_over_runs(tmp_path):
     mix = {"members": ["a", "b"], "weights": [0.25, 0.75]}
     for seed, used in ((1, True), (2, False)):
         content = cell(96, seed, 0.3, teacher={"mix": mix | {"gate": {"is_used": used}}})
-        write(tmp_path, f"etth1-96-best-a+b-seed{seed}", content)
+        write(tmp_path / "best", f"etth1-96-best-a+b-seed{seed}", content)
     (card,) = family_cards(tmp_path).values()
     assert "A gate by window and channel was tried in 2 runs and is used in 1." in card.content
     assert "a 0.250, b 0.750" in card.content

@@ -25,7 +25,8 @@ def family_cards(results_dir: str | Path) -> dict[str, ModelCard]:
 
     Args:
         results_dir: JSON files of runs with recipe `paper` (`benchmarks/paper.py`), and a folder for each matrix
-            (`scripts/reproduce.py`). Files that hold no student are passed over.
+            (`scripts/reproduce.py`). Files that hold no student are passed over, as are the matrix's variants, which
+            ask what a part of the recipe brings, and other benchmarks' folders.
 
     Raises:
         InputError: a file cannot be read.
@@ -33,7 +34,8 @@ def family_cards(results_dir: str | Path) -> dict[str, ModelCard]:
     families: dict[str, list[tuple[str, dict]]] = {}
     for path in sorted(Path(results_dir).rglob("*.json")):
         results = _read(path)
-        if "student" in results.get("models", {}):
+        in_matrix = path.parent != Path(results_dir)
+        if "student" in results.get("models", {}) and in_matrix == ("cell" in results) and not _is_variant(results):
             families.setdefault(_family(path, results), []).append((path.stem, results))
     return {f"{name}.md": _card(name, runs) for name, runs in sorted(families.items())}
 
@@ -57,6 +59,10 @@ def _read(path: Path) -> dict:
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)!r} cannot be read ({error}): write it anew, or delete it") from error
     return content if isinstance(content, dict) else {}
+
+
+def _is_variant(results: dict) -> bool:
+    return results.get("cell", {}).get("base") is not None
 
 
 def _family(path: Path, results: dict) -> str:
