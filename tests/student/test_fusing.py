@@ -65,22 +65,21 @@ def test_of_any_size(normalization, scale):
     check_equal(fuse(model), model, scale)
 
 
-def test_the_papers_student_is_two_products_and_the_level():
-    config = TimeDistillConfig(num_input_channels=7)
-    fused = fuse(TimeDistillForPrediction(config))
+def test_the_papers_student_is_two_products():
+    fused = fuse(TimeDistillForPrediction(TimeDistillConfig(num_input_channels=7)))
     (part,) = fused.parts
-    assert part.encoder.shape == (1024, 720)
-    assert part.decoder.shape == (96, 1024)
-    # the mean, and the two channel-wise tables of the batch norm
+    # two branches of 512 units; two for the mean and its opposite, up to a multiple of 16; a batch norm's two tables
     assert {name: tuple(value.shape) for name, value in part.named_buffers()} == {
-        "encoder": (1024, 720),
-        "gain": (7, 1024),
-        "offset": (7, 1024),
-        "decoder": (96, 1024),
+        "encoder": (720, 1040),
+        "gain": (7, 1040),
+        "offset": (7, 1040),
+        "decoder": (1040, 96),
         "decoder_bias": (96,),
-        "linear": (1, 720),
     }
-    torch.testing.assert_close(part.linear, torch.full((1, 720), 1 / 720))
+    level = part.encoder[:, 1024:] @ part.decoder[1024:].sign()
+    torch.testing.assert_close(part.encoder[:, 1024], torch.full((720,), 1 / 720))
+    torch.testing.assert_close(level, torch.full((720, 96), 2 / 720))  # relu passes one of the two
+    assert not part.encoder[:, 1026:].any() and not part.decoder[1026:].any()
 
 
 def test_everything_affine_is_one_product():
