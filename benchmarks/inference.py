@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--seconds", type=float, default=0.1, help="of a side in a round")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS), help="students to measure")
+    parser.add_argument("--forms", nargs="*", default=list(FORMS), choices=list(FORMS), help="students to measure")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile of the fused student, too")
     parser.add_argument("--bf16", action="store_true", help="measure the fused student in bfloat16, too")
     parser.add_argument("--no_teachers", action="store_true")

@@ -79,7 +79,8 @@ def test_the_papers_student_is_two_products():
     level = part.encoder[:, 1024:] @ part.decoder[1024:].sign()
     torch.testing.assert_close(part.encoder[:, 1024], torch.full((720,), 1 / 720))
     torch.testing.assert_close(level, torch.full((720, 96), 2 / 720))  # relu passes one of the two
-    assert not part.encoder[:, 1026:].any() and not part.decoder[1026:].any()
+    assert not part.encoder[:, 1026:].any()
+    assert not part.decoder[1026:].any()
 
 
 def test_everything_affine_is_one_product():

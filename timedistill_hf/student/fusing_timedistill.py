@@ -17,7 +17,7 @@ from .backbones_timedistill import MLPBranch, TwoBranchBackbone, moving_average
 from .configuration_timedistill import TimeDistillConfig
 from .folding_timedistill import Part, fold, linear_map_of, of_centred, student_parts
 from .modeling_timedistill import TimeDistillForPrediction, TimeDistillOutput
-from .normalization_timedistill import fill_missing, forecast_window
+from .normalization_timedistill import REVIN_EPS, fill_missing
 
 
 WIDTH_MULTIPLE = 16  # numbers in a cache line, and in a vector register with AVX-512
@@ -105,8 +105,8 @@ class FusedMLP(nn.Module):
 
     `hidden = gain * norm(x @ encoder) + offset` with gain `[C, H]` of a batch norm, `[H]` of a layer norm, absent
     without; the forecast is `relu(hidden) @ decoder + decoder_bias`. The level that is given back is two hidden units
-    more, since `relu(a) - relu(-a) = a`, which is quicker than a product of its own. Where the hidden layer is normalised
-    within itself, or the residual form has a linear path, it is a part of `x @ linear`, which is added.
+    more, since `relu(a) - relu(-a) = a`, which is quicker than a product of its own. Where the hidden layer is
+    normalised within itself, or the residual form has a linear path, it is a part of `x @ linear`, which is added.
 
     Args:
         part: an MLP, a two-branch MLP, or a residual form with such a core.
@@ -164,17 +164,35 @@ class FusedMLP(nn.Module):
 
 
 class NormalizedPart(nn.Module):
-    """What cannot be folded into a first product, RevIN's scale and patch mixers: normalised and undone as ever."""
+    """What cannot be folded into a first product, RevIN's scale and patch mixers: normalised and undone as ever.
+
+    As [`WindowNormalization`] does it, over windows that lie channel by channel.
+    """
 
     def __init__(self, part: Part):
         super().__init__()
+        normalization = part.normalization
+        self.kind = normalization.kind
+        self.register_buffer("gain", normalization.weight.unsqueeze(1) if normalization.affine else None)
+        self.register_buffer("shift", normalization.bias.unsqueeze(1) if normalization.affine else None)
         self.weight = part.weight
-        self.normalization = part.normalization
         self.backbone = _WithFeature(FusedMLP(part, is_centred=True)) if _is_mlp(part) else part.backbone
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        forecast = forecast_window(values.transpose(1, 2), self.normalization, self.backbone, values.dtype)[0]
-        return self.weight * forecast.transpose(1, 2)
+        if self.kind == "none":
+            return self.weight * self.backbone(values)[0]
+        if self.kind != "revin":
+            level = values[..., -1:] if self.kind == "last" else values.mean(dim=-1, keepdim=True)
+            return self.weight * (self.backbone(values - level)[0] + level)
+        level = values.mean(dim=-1, keepdim=True)
+        centred = values - level
+        # torch's own variance takes ten times as long
+        scale = torch.sqrt(centred.square().mean(dim=-1, keepdim=True) + REVIN_EPS)
+        if self.gain is None:
+            return self.weight * torch.addcmul(level, self.backbone(centred.div_(scale))[0], scale)
+        forecast = self.backbone(centred.mul_(self.gain / scale).add_(self.shift))[0]
+        scale = scale / (self.gain + REVIN_EPS**2)
+        return self.weight * torch.addcmul(level - self.shift * scale, forecast, scale)
 
 
 class _WithFeature(nn.Module):
