@@ -46,6 +46,7 @@ FORMS = {
 }
 LARGE = {"d_model": 512, "encoder_attention_heads": 8, "decoder_attention_heads": 8}
 LARGE |= {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048}
+TIMESFM = {"hidden_size": 1280, "intermediate_size": 1280, "head_dim": 80, "num_attention_heads": 16}
 # sizes of the papers' own scripts, where they are larger than the family's default here
 PUBLISHED = {
     "patchtst": {
@@ -57,6 +58,8 @@ PUBLISHED = {
     "informer": LARGE,
     "autoformer": LARGE,
     "time_series_transformer": LARGE,
+    "timesfm": TIMESFM | {"num_hidden_layers": 50},
+    "timesfm2_5": TIMESFM | {"num_hidden_layers": 20, "num_key_value_heads": 16, "output_quantile_len": 1024},
 }  # fmt: skip
 SMALL = (
     "itransformer", "modern_tcn", "patchtst", "patchtsmixer", "timesnet", "time_mixer", "informer", "autoformer",
@@ -259,7 +262,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="measure torch.compile of the fused student, too")
     parser.add_argument("--bf16", action="store_true", help="measure the fused student in bfloat16, too")
     parser.add_argument("--no_teachers", action="store_true")
-    parser.add_argument("--longest", type=float, default=5.0, help="seconds at batch 1 beyond which batch 32 is left")
+    parser.add_argument("--longest", type=float, default=1.0, help="seconds at batch 1 beyond which batch 32 is left")
     parser.add_argument("--alone", metavar="NAME:SIZE", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help="JSON file, replaced if there is one")
     parser.add_argument("--report", type=Path, help="a JSON file whose tables are printed; nothing is measured")
