@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """What a forecast costs: the student fused and not, the bare matrix products, every teacher, 720 -> 96, 7 channels.
 
-    python benchmarks/inference.py --output benchmarks/results/inference.json
+    python benchmarks/inference.py --no_teachers --output benchmarks/results/inference.json
+    python benchmarks/inference.py --forms --output benchmarks/results/inference_teachers.json
 
 First part: the paper's student (D = 512) and other forms, untrained (time does not depend on the weights), at batch 1,
 32 and 1024. The floor is what no implementation of that student can do without: two products of its shapes on a

@@ -189,8 +189,8 @@ class NormalizedPart(nn.Module):
         # torch's own variance takes ten times as long
         scale = torch.sqrt(centred.square().mean(dim=-1, keepdim=True) + REVIN_EPS)
         if self.gain is None:
-            return self.weight * torch.addcmul(level, self.backbone(centred.div_(scale))[0], scale)
-        forecast = self.backbone(centred.mul_(self.gain / scale).add_(self.shift))[0]
+            return self.weight * torch.addcmul(level, self.backbone(centred / scale)[0], scale)
+        forecast = self.backbone(torch.addcmul(self.shift, centred, self.gain / scale))[0]
         scale = scale / (self.gain + REVIN_EPS**2)
         return self.weight * torch.addcmul(level - self.shift * scale, forecast, scale)
 

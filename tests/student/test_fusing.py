@@ -65,6 +65,18 @@ def test_of_any_size(normalization, scale):
     check_equal(fuse(model), model, scale)
 
 
+@pytest.mark.parametrize("hidden_norm", ["batchnorm", "layernorm", "none"])
+@pytest.mark.parametrize("revin_affine", [True, False])
+@pytest.mark.parametrize("normalization", ["mean", "revin"])
+def test_its_forecast_has_the_students_gradient_in_the_window(normalization, revin_affine, hidden_norm):
+    form = {"revin_affine": revin_affine, "hidden_norm": hidden_norm, "num_input_channels": 3}
+    model = tiny("two_branch", normalization=normalization, **form).double().eval()
+    x = torch.randn(2, 29, 3, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(model(past_values=x).prediction_outputs.square().sum(), x)
+    (found,) = torch.autograd.grad(fuse(model)(past_values=x).prediction_outputs.square().sum(), x)
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_papers_student_is_two_products():
     fused = fuse(TimeDistillForPrediction(TimeDistillConfig(num_input_channels=7)))
     (part,) = fused.parts
