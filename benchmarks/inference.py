@@ -8,8 +8,9 @@ First part: the paper's student (D = 512) and other forms, untrained (time does 
 32 and 1024. The floor is what no implementation of that student can do without: two products of its shapes on a
 contiguous window, and one copy of the window and of the forecast. The sides take turns; the table gives medians and
 the ratios of the same round with their quartiles. Second part: every teacher at the size that its family has here and
-at the size of its paper, each in a process of its own, beside the fused student; peak memory is what that process
-needs over its own at rest. `--report` prints the tables of a JSON that is there.
+at the size of its paper (Chronos-Bolt "base", where the extra `chronos` is installed), each in a process of its own,
+beside the fused student; peak memory is what that process needs over its own at rest. `--report` prints the tables of
+a JSON that is there.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -48,6 +50,11 @@ FORMS = {
 LARGE = {"d_model": 512, "encoder_attention_heads": 8, "decoder_attention_heads": 8}
 LARGE |= {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048}
 TIMESFM = {"hidden_size": 1280, "intermediate_size": 1280, "head_dim": 80, "num_attention_heads": 16}
+CHRONOS_BOLT = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_heads": 12, "num_layers": 12, "num_decoder_layers": 12}
+CHRONOS_BOLT["chronos_config"] = {
+    "context_length": 2048, "prediction_length": 64, "input_patch_size": 16, "input_patch_stride": 16,
+    "quantiles": [level / 10 for level in range(1, 10)], "use_reg_token": True,
+}  # fmt: skip
 # sizes of the papers' own scripts, where they are larger than the family's default here
 PUBLISHED = {
     "patchtst": {
@@ -61,6 +68,7 @@ PUBLISHED = {
     "time_series_transformer": LARGE,
     "timesfm": TIMESFM | {"num_hidden_layers": 50},
     "timesfm2_5": TIMESFM | {"num_hidden_layers": 20, "num_key_value_heads": 16, "output_quantile_len": 1024},
+    "chronos": CHRONOS_BOLT,
 }  # fmt: skip
 SMALL = (
     "itransformer", "modern_tcn", "patchtst", "patchtsmixer", "timesnet", "time_mixer", "informer", "autoformer",
@@ -247,6 +255,9 @@ def run(options: argparse.Namespace) -> dict:
     if not options.no_teachers:
         results["fused"] = in_own_process("fused", "", options)
         for name, size in [*((name, "small") for name in SMALL), *((name, "published") for name in PUBLISHED)]:
+            if name == "chronos" and find_spec("chronos") is None:
+                print("chronos is left out: pip install 'timedistill_hf[chronos]'", flush=True)
+                continue
             results["teachers"][f"{name}, {size}"] = in_own_process(name, size, options)
             save(results, options)
             print(f"{name}, {size}: done", flush=True)

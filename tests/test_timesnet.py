@@ -168,17 +168,16 @@ def test_the_published_size_on_etth1():
     assert count + 4 * 16 == 605_479
 
 
-def test_initial_weights_are_torchs_own():
+def test_initial_weights_are_the_published_ones():
+    """Convolutions by He's rule over what goes out (2D) or comes in (the embedding), linear layers as torch does."""
     model = TimesNetForPrediction(TimesNetConfig(num_input_channels=7))
-    conv = model.blocks[0].inception1.convolutions[2]
-    for ours, torchs in (
-        (conv, nn.Conv2d(16, 32, 5)),
-        (model.stretch, nn.Linear(96, 192)),
-        (model.embedding, nn.Conv1d(7, 16, 3)),
-    ):
-        assert ours.weight.std().item() == pytest.approx(torchs.weight.std().item(), rel=0.15)
-        assert ours.weight.abs().max().item() <= 1 / math.sqrt(ours.weight[0].numel())
-    assert conv.bias.abs().max() > 0
+    for convolution in (*model.blocks[0].inception1.convolutions, *model.blocks[1].inception2.convolutions):
+        out, _, height, width = convolution.weight.shape
+        assert convolution.weight.std().item() == pytest.approx(math.sqrt(2 / (out * height * width)), rel=0.15)
+        assert convolution.bias.eq(0).all()
+    assert model.embedding.weight.std().item() == pytest.approx(math.sqrt(2 / (7 * 3)), rel=0.15)
+    assert model.stretch.weight.std().item() == pytest.approx(nn.Linear(96, 192).weight.std().item(), rel=0.05)
+    assert model.stretch.bias.abs().max() > 0
     assert model.norm.weight.eq(1).all()
 
 

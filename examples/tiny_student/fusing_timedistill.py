@@ -103,10 +103,10 @@ class FusedLinear(nn.Module):
 class FusedMLP(nn.Module):
     """One or two MLP branches, and the linear path beside them, as products on the window itself.
 
-    `hidden = gain * norm(x @ encoder) + offset` with gain `[C, H]` of a batch norm, `[H]` of a layer norm, absent
-    without; the forecast is `relu(hidden) @ decoder + decoder_bias`. The level that is given back is two hidden units
-    more, since `relu(a) - relu(-a) = a`, which is quicker than a product of its own. Where the hidden layer is
-    normalised within itself, or the residual form has a linear path, it is a part of `x @ linear`, which is added.
+    `hidden = gain * norm(x @ encoder.T) + offset` with gain `[C, H]` of a batch norm, `[H]` of a layer norm, absent
+    without; the forecast is `relu(hidden) @ decoder.T + decoder_bias`. The level that is given back is two hidden
+    units more, since `relu(a) - relu(-a) = a`, which is quicker than a product of its own. Where the hidden layer is
+    normalised within itself, or the residual form has a linear path, it is a part of `x @ linear.T`, which is added.
 
     Args:
         part: an MLP, a two-branch MLP, or a residual form with such a core.
@@ -144,23 +144,23 @@ class FusedMLP(nn.Module):
         self.num_branches = len(branches)
         self.layer_norm_eps = branches[0].norm.eps if part.config.hidden_norm == "layernorm" else None
         self.register_buffer("bias", _encoder_bias(branches) if part.config.hidden_norm == "layernorm" else None)
-        # as the product reads them: at batch 1 that is worth a tenth of the time
-        self.register_buffer("encoder", encoder.T.contiguous())
+        # `[out, in]`, but lying as products read them: at batch 1 that is worth a tenth of the time
+        self.register_buffer("encoder", encoder.T.contiguous().T)
         self.register_buffer("gain", gain)
         self.register_buffer("offset", offset)
-        self.register_buffer("decoder", decoder.T.contiguous())
+        self.register_buffer("decoder", decoder.T.contiguous().T)
         self.register_buffer("decoder_bias", weight * decoder_bias)
-        self.register_buffer("linear", None if linear is None else (weight * linear).T.contiguous())
+        self.register_buffer("linear", None if linear is None else (weight * linear).T.contiguous().T)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        hidden = values @ self.encoder
+        hidden = F.linear(values, self.encoder)
         if self.layer_norm_eps is not None:
             branches = hidden.add_(self.bias).unflatten(-1, (self.num_branches, -1))
             hidden = F.layer_norm(branches, branches.shape[-1:], eps=self.layer_norm_eps).flatten(-2)
         if self.gain is not None:
             hidden = hidden.mul_(self.gain)
-        forecast = (hidden.add_(self.offset).relu_() @ self.decoder).add_(self.decoder_bias)
-        return forecast if self.linear is None else forecast.add_(values @ self.linear)
+        forecast = F.linear(hidden.add_(self.offset).relu_(), self.decoder, self.decoder_bias)
+        return forecast if self.linear is None else forecast.add_(F.linear(values, self.linear))
 
 
 class NormalizedPart(nn.Module):

@@ -82,17 +82,19 @@ def test_the_papers_student_is_two_products():
     (part,) = fused.parts
     # two branches of 512 units; two for the mean and its opposite, up to a multiple of 16; a batch norm's two tables
     assert {name: tuple(value.shape) for name, value in part.named_buffers()} == {
-        "encoder": (720, 1040),
+        "encoder": (1040, 720),
         "gain": (7, 1040),
         "offset": (7, 1040),
-        "decoder": (1040, 96),
+        "decoder": (96, 1040),
         "decoder_bias": (96,),
     }
-    level = part.encoder[:, 1024:] @ part.decoder[1024:].sign()
-    torch.testing.assert_close(part.encoder[:, 1024], torch.full((720,), 1 / 720))
-    torch.testing.assert_close(level, torch.full((720, 96), 2 / 720))  # relu passes one of the two
-    assert not part.encoder[:, 1026:].any()
-    assert not part.decoder[1026:].any()
+    level = part.decoder[:, 1024:].sign() @ part.encoder[1024:]
+    torch.testing.assert_close(part.encoder[1024], torch.full((720,), 1 / 720))
+    torch.testing.assert_close(level, torch.full((96, 720), 2 / 720))  # relu passes one of the two
+    assert not part.encoder[1026:].any()
+    assert not part.decoder[:, 1026:].any()
+    assert part.encoder.T.is_contiguous()  # as it is read quickest
+    assert part.decoder.T.is_contiguous()
 
 
 def test_everything_affine_is_one_product():

@@ -43,7 +43,7 @@ class ChronosFamily(TeacherFamily):
         from transformers import T5Config
 
         settings = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 2}
-        chronos_config = {
+        settings["chronos_config"] = {
             "context_length": context_length,
             "prediction_length": prediction_length,
             "input_patch_size": 16,
@@ -52,7 +52,6 @@ class ChronosFamily(TeacherFamily):
             "use_reg_token": True,
         }
         return T5Config(
-            chronos_config=chronos_config,
             architectures=["ChronosBoltModelForForecasting"],
             feed_forward_proj="relu",
             decoder_start_token_id=0,

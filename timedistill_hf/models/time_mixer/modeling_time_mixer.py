@@ -113,12 +113,13 @@ class TimeMixerForPrediction(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module):
-        """torch's own initialisation of convolutions and linear layers."""
-        if isinstance(module, (nn.Linear, nn.Conv1d)):
-            bound = 1 / math.sqrt(module.weight[0].numel())
+        """As published: the embedding by He's rule, linear layers as torch does."""
+        if isinstance(module, nn.Conv1d):
+            init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="leaky_relu")
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
             init.uniform_(module.weight, -bound, bound)
-            if module.bias is not None:
-                init.uniform_(module.bias, -bound, bound)
+            init.uniform_(module.bias, -bound, bound)
         elif isinstance(module, TimeMixerAffine):
             init.ones_(module.weight)
             init.zeros_(module.bias)

@@ -136,12 +136,16 @@ class TimesNetForPrediction(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module):
-        """torch's own initialisation of convolutions and linear layers."""
-        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
-            bound = 1 / math.sqrt(module.weight[0].numel())
+        """As published: convolutions by He's rule, which makes a block's first output several times torch's own."""
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.Conv1d):
+            init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="leaky_relu")
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
             init.uniform_(module.weight, -bound, bound)
-            if module.bias is not None:
-                init.uniform_(module.bias, -bound, bound)
+            init.uniform_(module.bias, -bound, bound)
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)
