@@ -6,8 +6,9 @@
 
 A run is one call of scripts/distill.py with recipe `paper`, which is printed: the teacher at its family's small
 default size and schedule, then the paper's student, then the same student without the teacher. Interrupted, it goes
-on. Milliseconds are of one forward pass over 32 windows: run it on a quiet machine. Other flags are handed on
-(`--step_limit 2` for a quick look). A trained teacher, such as a TimesFM folder, is given by `--teachers FOLDER`.
+on. The report takes milliseconds from benchmarks/results/inference_teachers.json. Other flags are handed on
+(`--step_limit 2` for a quick look). A trained teacher, such as a TimesFM folder, is given by `--teachers FOLDER`, a
+table of forecasts by its file, several at once with a plus: `--teachers FOLDER+FOLDER`.
 """
 
 import argparse
@@ -24,11 +25,13 @@ from timedistill_hf.teachers import FAMILIES, trainable_families
 
 
 ROOT = Path(__file__).resolve().parents[1]
+QUIET = ROOT / "benchmarks/results/inference_teachers.json"
 SETTINGS = ["--recipe", "paper", "--controls", "student_no_kd", "--seed", "1"]
 
 
 def result_path(options: argparse.Namespace, teacher: str) -> Path:
-    return options.results / f"{options.dataset}-{Path(teacher).name}.json"
+    names = "+".join(Path(name).stem for name in teacher.split("+"))
+    return options.results / f"{options.dataset}-{names}.json"
 
 
 def run_missing(options: argparse.Namespace, flags: list[str]) -> None:
@@ -38,7 +41,8 @@ def run_missing(options: argparse.Namespace, flags: list[str]) -> None:
             print(f"{target} is there")
             continue
         folder = options.runs / target.stem
-        command = [sys.executable, ROOT / "scripts/distill.py", "--dataset", options.dataset, "--teacher", teacher]
+        command = [sys.executable, ROOT / "scripts/distill.py", "--dataset", options.dataset]
+        command += ["--teacher", *teacher.split("+")]
         command += ["--data_dir", options.data_dir] if options.data_dir else []
         command += ["--output_dir", folder, *SETTINGS, *flags]
         print(" ".join(map(str, command)), flush=True)
@@ -58,22 +62,31 @@ def summary(folder: Path) -> dict:
     return kept | {"teacher_training_seconds": seconds[-1] if seconds else None}
 
 
+def quiet_milliseconds(teacher: str) -> str:
+    """Of 32 windows, from benchmarks/inference.py: in the runs here other work shares the machine. Or nothing."""
+    measured = json.loads(QUIET.read_text(encoding="utf-8"))["teachers"]
+    members = [measured.get(f"{name}, small") for name in teacher.split(" + ")]
+    return "" if None in members else f"{sum(member['ms']['32'] for member in members):.1f}"
+
+
 def report(results: Path, dataset: str) -> str:
     rows = []
     for path in sorted(results.glob(f"{dataset}-*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
-        teacher, with_kd, without = (found["models"][name] for name in ("teacher", "student", "student_no_kd"))
-        seconds = found["teacher_training_seconds"]
+        name, seconds = found["teacher"]["name"], found["teacher_training_seconds"]
+        teacher, with_kd, without = (found["models"][role] for role in ("teacher", "student", "student_no_kd"))
         rows.append([
-            found["teacher"]["name"], f"{teacher['mse']:.4f}", f"{with_kd['mse']:.4f}", f"{without['mse']:.4f}",
-            f"{teacher['parameters']:,}", f"{with_kd['parameters']:,}", f"{teacher['milliseconds']:.1f}",
-            f"{with_kd['milliseconds']:.1f}", "" if seconds is None else f"{seconds:,.0f}",
+            name, *(f"{model['mse']:.4f}" for model in (teacher, with_kd, without)),
+            f"{teacher['parameters']:,}" if teacher.get("parameters") else "", f"{with_kd['parameters']:,}",
+            quiet_milliseconds(name), "" if seconds is None else f"{seconds:,.0f}",
         ])  # fmt: skip
     headers = [
         "teacher", "its test MSE", "student", "student without it", "parameters", "of the student", "ms / 32 windows",
-        "of the student", "training, s",
+        "training, s",
     ]  # fmt: skip
-    return tabulate(rows, headers, "github", disable_numparse=True, colalign=("left", *["right"] * 8))
+    fused = json.loads(QUIET.read_text(encoding="utf-8"))["fused"]["ms"]["32"]
+    table = tabulate(rows, headers, "github", disable_numparse=True, colalign=("left", *["right"] * 7))
+    return f"{table}\n\nThe student takes {fused:.1f} ms for 32 windows."
 
 
 def main() -> None:
@@ -88,10 +101,11 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="print the table of what is there, run nothing")
     options, flags = parser.parse_known_args()
     for teacher in options.teachers:
-        if teacher not in FAMILIES and not Path(teacher).exists():
-            parser.error(
-                f"teacher {teacher!r}: expected one of {', '.join(trainable_families())}, or a folder or file"
-            )
+        for name in teacher.split("+"):
+            if name not in FAMILIES and not Path(name).exists():
+                parser.error(
+                    f"teacher {name!r}: expected one of {', '.join(trainable_families())}, or a folder or file"
+                )
     if not options.report:
         options.results.mkdir(parents=True, exist_ok=True)
         run_missing(options, flags)

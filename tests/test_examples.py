@@ -17,5 +17,5 @@ def test_gradient_boosting_is_distilled(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     for model in ("student ", "student, no distillation", "teacher (", "seasonal naive"):
         assert f"| {model}" in printed
-    table = pd.read_parquet(tmp_path / "run/forecasts.parquet")
+    table = pd.read_parquet(tmp_path / "run/gradient_boosting.parquet")
     assert {len(forecast) for forecast in table["forecast"]} == {48}

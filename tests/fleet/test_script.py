@@ -53,8 +53,8 @@ def test_it_says_what_was_done(model, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"--input": "my.csv"}, "--input 'my.csv': expected a .parquet file; tables of other kinds are for"),
-        ({"--output": "forecast.csv"}, "--output 'forecast.csv': expected a .parquet file"),
+        ({"--input": "my.csv"}, "--input 'my.csv': expected a .parquet file or a folder; tables of other"),
+        ({"--output": "forecast.csv"}, "--output 'forecast.csv': expected a .parquet file or a folder"),
         ({"--input": "none.parquet"}, "--input 'none.parquet': there is no such file or folder"),
         ({"--output": "none/forecast.parquet"}, "there is no folder 'none'; make it"),
         ({"--output": "in.parquet", "--overwrite": "true"}, "--output 'in.parquet' is the input"),

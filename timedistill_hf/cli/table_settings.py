@@ -74,7 +74,13 @@ class FleetSettings(TableSettings):
         default=None,
         metadata={"help": "A long table: a .parquet file, or a folder of them; the rows of a series are together."},
     )
-    output: str = field(default=None, metadata={"help": "The .parquet file to write the forecasts to."})
+    output: str = field(
+        default=None,
+        metadata={
+            "help": "The .parquet file to write the forecasts to; or a name without an ending, a folder of such "
+            "files, in which a run that was cut off goes on."
+        },
+    )
     batch_size: int | None = field(
         default=None,
         metadata={"help": "Series in the model at once; as many as make four million values if not given."},
@@ -87,7 +93,7 @@ class FleetSettings(TableSettings):
             self,
             model="the folder or Hub id of a trained student",
             input="the .parquet file, or folder of them, that holds the history",
-            output="the .parquet file to write",
+            output="the .parquet file, or the folder, to write",
         )
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
@@ -174,17 +180,23 @@ def check_given(settings: object, **wanted: str) -> None:
 
 def check_fleet_files(input: str, output: str, overwrite: bool) -> None:
     """Raise where there is no such file or folder of Parquet, or the output is none or would replace something."""
+    from ..fleet.segments import SegmentFolder
+
     source, target = Path(input), Path(output)
     if not source.exists():
         raise InputError(f"--input {input!r}: there is no such file or folder")
     for name, path in (("input", source), ("output", target)):
-        if path.suffix.lower() != ".parquet" and not (name == "input" and path.is_dir()):
+        is_folder = path.is_dir() if name == "input" else not path.suffix and not path.is_file()
+        if path.suffix.lower() != ".parquet" and not is_folder:
             raise InputError(
-                f"--{name} {str(path)!r}: expected a .parquet file; tables of other kinds are for scripts/forecast.py "
-                "--each_series"
+                f"--{name} {str(path)!r}: expected a .parquet file or a folder; tables of other kinds are for "
+                "scripts/forecast.py --each_series"
             )
-    check_output(output, overwrite)
+    if target.suffix:
+        check_output(output, overwrite)
     if target.exists() and target.samefile(source):
-        raise InputError(f"--output {output!r} is the input: give the result a file of its own")
-    if source.is_dir() and target.parent.samefile(source):
+        raise InputError(f"--output {output!r} is the input: give the result a name of its own")
+    if source.is_dir() and target.parent.exists() and target.parent.samefile(source):
         raise InputError(f"--output {output!r} lies among the files of the input: name one in another folder")
+    if not target.suffix:
+        SegmentFolder(target).check(overwrite)

@@ -1,17 +1,16 @@
 """The forecasts of a fleet: chunk by chunk, a share of the series on each process, joined in order."""
 
+import json
 import logging
-import os
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from tqdm.auto import tqdm
@@ -19,10 +18,13 @@ from tqdm.auto import tqdm
 from ..cli.table_settings import FleetSettings, check_fleet_files
 from ..errors import InputError
 from ..series_table import logger as reading_logger
+from ..teachers.signal import fingerprint_of
 from .extents import Extents, find_extents, join_extents, shares
 from .processes import peak_memory, process_state, together
 from .reading import FleetReader, find_columns
+from .segments import SegmentFolder, Segments
 from .table import FleetTable
+from .writing import Forecasts, write_file, write_segments
 
 
 if TYPE_CHECKING:
@@ -82,16 +84,17 @@ def forecast_fleet(
     The rows of a series must be neighbours; series, and rows within one, may be in any order. Ids and times are read
     first, to find the series (of each its id and 20 bytes are kept), then each series' last look-back, in chunks of
     whole series. Under several processes (`accelerate launch`) all must call this; each forecasts neighbouring series,
-    about as many rows as the others, and the main one joins their parts.
+    about as many rows as the others, and the main one joins their parts, or, in a folder, has nothing to join.
 
     Args:
         input: a file, or a folder of files with the same columns, read in the order of their names; a series may go on
             in the next file.
-        output: a `.parquet` file; written under another name and moved into place.
+        output: a `.parquet` file, written under another name and moved into place; or a folder, new, empty or of a run
+            that was cut off, which is gone on with: its files hold about a million forecasts each, in order.
         id_column, timestamp_column, target_columns, freq, time_zone, scaling, batch_size: as of `predict_df`; the time
             column holds timestamps or dates, not text. Where neither `freq` nor the model says how far apart steps
             are, it is found in the last look-back of the longest series.
-        overwrite: replace `output` if it is there.
+        overwrite: replace `output` if it is there; of a folder, the files that this function writes.
 
     Raises:
         InputError: the table cannot be read, the rows of a series are not together, no frequency is known, or as of
@@ -99,7 +102,8 @@ def forecast_fleet(
     """
     begin = time.perf_counter()
     state = process_state()
-    check_fleet_files(str(input), str(output), overwrite)
+    target = Path(output)
+    together(state, lambda: check_fleet_files(str(input), str(output), overwrite))
     options = {
         "id_column": id_column,
         "timestamp_column": timestamp_column,
@@ -109,8 +113,17 @@ def forecast_fleet(
         "scaling": scaling,
     }
     table, extents, reader = _plan(state, forecaster, input, options)
-    share = shares(extents.ends - reader.starts, state.num_processes)[state.process_index]
-    _write(state, Path(output), reader.schema, _forecasts(state, forecaster, reader, extents, share, batch_size))
+    weights = extents.ends - reader.starts
+
+    def forecasts(bar: tqdm) -> Forecasts:
+        return lambda series: _forecasts(forecaster, reader, extents, series, batch_size, bar)
+
+    if target.suffix.lower() == ".parquet":
+        share = shares(weights, state.num_processes)[state.process_index]
+        with _progress(state, share.stop - share.start) as bar:
+            write_file(state, target, reader.schema, share, forecasts(bar))
+    else:
+        _fill(state, SegmentFolder(target), forecaster, table, reader, weights, overwrite, forecasts)
     return FleetReport(
         num_series=extents.num_series,
         num_rows=table.num_rows,
@@ -147,89 +160,77 @@ def _plan(
     return table, extents, reader
 
 
-def _forecasts(
+def _fill(
     state: PartialState,
+    folder: SegmentFolder,
+    forecaster: "Forecaster",
+    table: FleetTable,
+    reader: FleetReader,
+    weights: np.ndarray,
+    overwrite: bool,
+    forecasts: Callable[[tqdm], Forecasts],
+) -> None:
+    """Write those files of the folder that are not there yet."""
+    segments = Segments.of(len(weights), forecaster.processor.prediction_length)
+    with ExitStack() as lock:
+
+        def begin() -> list[int]:
+            lock.enter_context(folder.locked())
+            return folder.begin(segments, _fingerprints(forecaster, table, reader), overwrite)
+
+        numbers = together(state, lambda: begin() if state.is_main_process else [])
+        (numbers,) = broadcast_object_list([numbers])
+        if len(numbers) < len(segments):
+            done = len(segments) - len(numbers)
+            logger.info("%d of the %d files of %s are there: going on", done, len(segments), folder.path)
+        work = sum(segments.series(number).stop - segments.series(number).start for number in numbers)
+        with _progress(state, -(-work // state.num_processes)) as bar:
+            write_segments(state, folder, segments, numbers, weights, reader.schema, forecasts(bar))
+
+
+def _fingerprints(forecaster: "Forecaster", table: FleetTable, reader: FleetReader) -> dict:
+    """What the forecasts hang on: by these a run that was cut off is known again."""
+    processor = json.dumps(forecaster.processor.to_dict(), sort_keys=True, default=str)
+    model = (forecaster.model.config.to_json_string(use_diff=False), processor)
+    files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in table.paths]
+    return {
+        "model": fingerprint_of(model, forecaster.model.state_dict()),
+        "input": files,
+        "options": json.loads(json.dumps(reader.options, default=str)),
+    }
+
+
+def _forecasts(
     forecaster: "Forecaster",
     reader: FleetReader,
     extents: Extents,
-    share: slice,
+    series: slice,
     batch_size: int | None,
-) -> Generator[pa.Table]:
-    """The forecasts of a share of the series, in order."""
+    bar: tqdm,
+) -> Iterator[pa.Table]:
+    """The forecasts of some neighbouring series, in order."""
     most_rows = max(1, _MOST_VALUES // len(reader.options["target_columns"]))
-    done = share.start
+    done = series.start
+    for frame, num_series in reader.frames(series, most_rows):
+        try:
+            forecast = forecaster.predict_df(frame, **reader.options, batch_size=batch_size)
+        except InputError as error:
+            first, last = (extents.ids[row].as_py() for row in (done, done + num_series - 1))
+            raise InputError(f"in the look-backs of the series {first!r} to {last!r}: {error}") from error
+        yield pa.Table.from_pandas(forecast, schema=reader.schema, preserve_index=False)
+        done += num_series
+        bar.update(num_series)
+
+
+@contextmanager
+def _progress(state: PartialState, num_series: int) -> Iterator[tqdm]:
+    """A bar of the main process's series; of what the reader warns of, the first few."""
     many = f", {state.num_processes} processes" if state.num_processes > 1 else ""
     with (
         _few_warnings(),
-        tqdm(
-            total=share.stop - share.start,
-            desc=f"forecasting{many}",
-            unit="series",
-            disable=not state.is_main_process,
-        ) as bar,
+        tqdm(total=num_series, desc=f"forecasting{many}", unit="series", disable=not state.is_main_process) as bar,
     ):
-        for frame, num_series in reader.frames(share, most_rows):
-            try:
-                forecast = forecaster.predict_df(frame, **reader.options, batch_size=batch_size)
-            except InputError as error:
-                first, last = (extents.ids[row].as_py() for row in (done, done + num_series - 1))
-                raise InputError(f"in the look-backs of the series {first!r} to {last!r}: {error}") from error
-            yield pa.Table.from_pandas(forecast, schema=reader.schema, preserve_index=False)
-            done += num_series
-            bar.update(num_series)
-
-
-def _write(state: PartialState, output: Path, schema: pa.Schema, forecasts: Generator[pa.Table]) -> None:
-    """Each process writes a file of its own beside the output; the main one appends the others' and moves its own."""
-    (run,) = broadcast_object_list([os.urandom(8).hex()])
-    parts = [output.with_name(f".{run}-{index}-{output.name}") for index in range(state.num_processes)]
-    failed = output.with_name(f".{run}-failed-{output.name}")
-    own = parts[state.process_index]
-
-    def write() -> pq.ParquetWriter:
-        with _said_to_others(failed), _cannot_be_written(output), closing(forecasts):
-            writer = pq.ParquetWriter(own, schema)
-            for forecast in forecasts:
-                if failed.exists():
-                    break
-                writer.write_table(forecast)
-            if not state.is_main_process:
-                writer.close()
-            return writer
-
-    def join() -> None:
-        with _cannot_be_written(output):
-            for part in parts[1:]:
-                with pq.ParquetFile(part) as file:
-                    for group in range(file.num_row_groups):
-                        writer.write_table(file.read_row_group(group).cast(schema))
-            writer.close()
-            os.replace(own, output)
-
-    try:
-        writer = together(state, write)
-        together(state, lambda: join() if state.is_main_process else None)
-    finally:
-        own.unlink(missing_ok=True)
-        failed.unlink(missing_ok=True)
-
-
-@contextmanager
-def _said_to_others(failed: Path) -> Iterator[None]:
-    """Leave a mark where this process fails, so that the others do not go on for nothing."""
-    try:
-        yield
-    except Exception:
-        failed.touch()
-        raise
-
-
-@contextmanager
-def _cannot_be_written(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{str(output)!r} cannot be written: {error}") from error
+        yield bar
 
 
 @contextmanager
