@@ -8,6 +8,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import datasets
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -94,7 +95,11 @@ def test_a_folder_holds_the_table(model, source, tmp_path, two_series_a_file):
     check(model, source, folder, tmp_path)
     rows = [pq.ParquetFile(path).metadata.num_rows for path in sorted(folder.glob("*.parquet"))]
     assert rows == [2 * S, 2 * S, 2 * S, S]
-    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".parquet") == ["_lock", "_plan.json"]
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".parquet") == [".lock", ".plan.json"]
+    frame = datasets.load_dataset(
+        "parquet", data_dir=str(folder), split="train", cache_dir=tmp_path / "cache"
+    ).to_pandas()
+    assert frame["item"].tolist() == pd.read_parquet(folder)["item"].tolist()
     with pytest.raises(InputError, match=r"out' exists: name another --output, or pass --overwrite"):
         forecast_fleet(model, source, folder)
 
@@ -110,7 +115,7 @@ def test_a_killed_run_goes_on(model, source, tmp_path, two_series_a_file, caplog
     assert "2 of the 4 files" in caplog.text
     after = state_of(folder)
     assert {name: after[name] for name in before} == before
-    assert not list(folder.glob(".*"))
+    assert sorted(path.name for path in folder.glob(".*")) == [".lock", ".plan.json"]
     check(model, source, folder, tmp_path)
 
 
@@ -185,7 +190,7 @@ def test_folders_of_others_are_left_alone(model, source, tmp_path, two_series_a_
     (mine / "series-000000000000.parquet").write_text("mine")
     for plan in (None, "[]", '{"a": 1}', "no json"):
         if plan is not None:
-            (mine / "_plan.json").write_text(plan)
+            (mine / ".plan.json").write_text(plan)
         with pytest.raises(InputError, match="is a folder that holds other things than a fleet's forecasts"):
             forecast_fleet(model, source, mine, overwrite=True)
     assert (mine / "series-000000000000.parquet").read_text() == "mine"
@@ -198,9 +203,9 @@ def test_folders_of_others_are_left_alone(model, source, tmp_path, two_series_a_
 
 def test_a_second_run_at_once_is_refused(model, source, tmp_path):
     (tmp_path / "out").mkdir()
-    with FileLock(tmp_path / "out/_lock"), pytest.raises(InputError, match=r"another run is at work in .*out'"):
+    with FileLock(tmp_path / "out/.lock"), pytest.raises(InputError, match=r"another run is at work in .*out'"):
         forecast_fleet(model, source, tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_lock"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
 def test_parts_of_killed_runs_beside_a_file_go_after_a_day(model, source, tmp_path):
@@ -216,7 +221,7 @@ def test_parts_of_killed_runs_beside_a_file_go_after_a_day(model, source, tmp_pa
 
 def test_the_plan_says_what_the_forecasts_hang_on(model, source, tmp_path):
     forecast_fleet(model, source, tmp_path / "out")
-    plan = json.loads((tmp_path / "out/_plan.json").read_text())
+    plan = json.loads((tmp_path / "out/.plan.json").read_text())
     assert plan["num_series"] == len(LENGTHS)
     assert plan["input"] == [["in.parquet", source.stat().st_size, source.stat().st_mtime_ns]]
     assert plan["options"]["id_column"] == "item"

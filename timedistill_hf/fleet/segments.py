@@ -1,7 +1,7 @@
 """Forecasts as a folder of Parquet files: what one file holds is done for good, so that a run that is cut off goes on.
 
 Each file holds neighbouring series, the same ones however many processes share the work. Beside them are the plan, by
-which the same run is known again, and a lock; names with an underscore are no data to those who read such folders.
+which the same run is known again, and a lock, both hidden: they are no data to those who read such folders.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..files import read_json, write_json
 
 
-PLAN, LOCK = "_plan.json", "_lock"
+PLAN, LOCK = ".plan.json", ".lock"
 SEGMENT_ROWS = 2**20  # forecasts a file, about: 20 MB with one value column
 
 
