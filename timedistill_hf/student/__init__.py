@@ -3,11 +3,12 @@
 from .combining_timedistill import combine
 from .configuration_timedistill import TimeDistillConfig
 from .folding_timedistill import fold, linear_map
-from .fusing_timedistill import FusedStudent, fuse, inference_copy
+from .fusing_timedistill import FusedOutput, FusedStudent, fuse, inference_copy
 from .modeling_timedistill import TimeDistillForPrediction, TimeDistillOutput
 
 
 __all__ = [
+    "FusedOutput",
     "FusedStudent",
     "TimeDistillConfig",
     "TimeDistillForPrediction",

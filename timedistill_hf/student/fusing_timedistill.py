@@ -7,6 +7,7 @@ fixed once training is done: the first layers of both MLPs are one matrix on the
 
 import weakref
 from itertools import chain
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from transformers import PreTrainedModel
 from .backbones_timedistill import MLPBranch, TwoBranchBackbone, moving_average
 from .configuration_timedistill import TimeDistillConfig
 from .folding_timedistill import Part, fold, linear_map_of, of_centred, student_parts
-from .modeling_timedistill import TimeDistillForPrediction, TimeDistillOutput
+from .modeling_timedistill import TimeDistillForPrediction
 from .normalization_timedistill import REVIN_EPS, fill_missing
 
 
@@ -24,6 +25,16 @@ WIDTH_MULTIPLE = 16  # numbers in a cache line, and in a vector register with AV
 ONLY_FORECASTS = "a fused student only forecasts: train the student that it was made from, then fuse() that again"
 
 _copies: "weakref.WeakKeyDictionary[nn.Module, tuple[tuple, FusedStudent]]" = weakref.WeakKeyDictionary()
+
+
+class FusedOutput(NamedTuple):
+    """Output of a fused student: at batch 1 a `ModelOutput` alone takes a thirtieth of the time.
+
+    Args:
+        prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
+    """
+
+    prediction_outputs: torch.Tensor
 
 
 class FusedStudent(nn.Module):
@@ -69,7 +80,7 @@ class FusedStudent(nn.Module):
             raise RuntimeError(ONLY_FORECASTS)
         return self
 
-    def forward(self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None) -> TimeDistillOutput:
+    def forward(self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None) -> FusedOutput:
         """The forecast `[B, S, C]` for `past_values` `[B, L, C]`, missing steps interpolated as the student does.
 
         Raises:
@@ -84,7 +95,7 @@ class FusedStudent(nn.Module):
         forecast = None
         for part in self.parts:
             forecast = part(values) if forecast is None else forecast + part(values)
-        return TimeDistillOutput(prediction_outputs=forecast.transpose(1, 2).to(past_values.dtype))
+        return FusedOutput(forecast.transpose(1, 2).to(past_values.dtype))
 
 
 class FusedLinear(nn.Module):
@@ -296,4 +307,4 @@ def _with_level(
     return encoder, gain, F.pad(offset, (0, idle + 2)), torch.cat([decoder, to_steps], dim=1)
 
 
-__all__ = ["FusedStudent", "fuse", "inference_copy"]
+__all__ = ["FusedOutput", "FusedStudent", "fuse", "inference_copy"]
