@@ -35,9 +35,20 @@ def test_its_table_says_what_the_run_found(tmp_path, monkeypatch):
     assert not folder.exists()
     monkeypatch.setattr(subprocess, "run", None)
     names["run_missing"](options, [])  # and then not looked for again
-    *_, row = names["report"](tmp_path, "etth1").splitlines()
+    quiet = tmp_path / "quiet.json"
+    quiet.write_text(json.dumps({"teachers": {"patchtst, small": {"ms": {"32": 12.34}}}, "fused": {"ms": {"32": 1.2}}}))
+    monkeypatch.setitem(names["report"].__globals__, "QUIET", quiet)
+    *_, row, _, last = names["report"](tmp_path, "etth1").splitlines()
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["patchtst", "0.3600", "0.3500", "0.3700", "196,768", "620,546", "12.3", "1.2", "77"]
+    assert cells == ["patchtst", "0.3600", "0.3500", "0.3700", "196,768", "620,546", "12.3", "77"]
+    assert last == "The student takes 1.2 ms for 32 windows."
+
+
+def test_several_and_tables_are_teachers_too(tmp_path):
+    names = runpy.run_path(str(SCRIPT))
+    options = argparse.Namespace(dataset="etth1", results=tmp_path)
+    assert names["result_path"](options, "runs/a+runs/b").name == "etth1-a+b.json"
+    assert names["result_path"](options, "runs/boosting.parquet").name == "etth1-boosting.json"
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import torch
 from tests.conftest import DATA_DIR, needs_real_data
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.data.benchmarks import BENCHMARKS
-from timedistill_hf.data.sources import default_split
 from timedistill_hf.errors import InputError
 
 
@@ -174,7 +173,7 @@ def test_a_benchmark_is_found_under_its_published_file_name(tmp_path):
 )
 def test_the_real_benchmarks_have_the_published_windows(name, shape, windows):
     series = load_series(name, data_dir=DATA_DIR)
-    data = make_windows(series, 720, 96, default_split(name))
+    data = make_windows(series, 720, 96)
     assert tuple(series.values.shape) == shape
     assert (len(data.train), len(data.validation), len(data.test)) == windows
     assert series.season == BENCHMARKS[name].season

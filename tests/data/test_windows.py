@@ -1,8 +1,17 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from timedistill_hf.data import Series, SplitSpec, make_windows, synthetic_series
+from timedistill_hf.data import (
+    Series,
+    Split,
+    SplitSpec,
+    load_series,
+    make_windows,
+    parse_split,
+    synthetic_series,
+)
 from timedistill_hf.data.windows import seasonal_naive_errors
 from timedistill_hf.errors import InputError
 
@@ -105,3 +114,14 @@ def test_a_part_without_any_value_is_named():
     values[70:80] = np.nan
     with pytest.raises(InputError, match=r"the validation rows .* hold no value at all"):
         make_windows(series_of(values), 10, 4)
+
+
+def test_a_benchmark_is_split_as_it_always_is(tmp_path):
+    """ETTh1's 12, 4 and 4 months; the same file by its own name has no such rule."""
+    stamps = pd.date_range("2016-07-01", periods=17420, freq="h")
+    pd.DataFrame({"date": stamps, "OT": np.arange(17420.0) % 24}).to_csv(tmp_path / "ETTh1.csv", index=False)
+    data = make_windows(load_series("etth1", data_dir=tmp_path), 720, 96)
+    assert data.split == Split(train=(0, 8640), validation=(8640, 11520), test=(11520, 14400))
+    by_ratio = make_windows(load_series("etth1", data_dir=tmp_path), 720, 96, parse_split("0.7,0.1,0.2"))
+    assert by_ratio.split.train == (0, 12194)
+    assert make_windows(load_series(tmp_path / "ETTh1.csv"), 720, 96).split == by_ratio.split

@@ -57,9 +57,8 @@ class DataSettings:
     def load(self, *, context_length: int | None = None, prediction_length: int | None = None, processor=None):
         """The prepared [`ForecastData`]; a saved model's lengths and processor take the place of these settings'."""
         from ..data import load_series, make_windows, parse_split
-        from ..data.sources import default_split
 
-        split = parse_split(self.split) if self.split is not None else default_split(self.dataset)
+        split = parse_split(self.split) if self.split is not None else None
         series = load_series(
             self.dataset,
             data_dir=self.data_dir,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from .splits import SplitSpec
 
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Series:
         missing_value: the sentinel that was read as missing, or several.
         clock: how timestamps were read and are written, across changes of daylight saving time.
         time_zone: whose clock timestamps without a zone were said to show.
+        split: of a benchmark the standard one, which [`make_windows`] takes where it is given none.
     """
 
     values: torch.Tensor
@@ -50,6 +52,7 @@ class Series:
     missing_value: float | tuple[float, ...] | None = None
     clock: "Clock | None" = None
     time_zone: str | None = None
+    split: SplitSpec | None = None
 
     def __post_init__(self):
         if self.values.ndim != 2 or self.values.shape[1] != len(self.columns):

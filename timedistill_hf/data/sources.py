@@ -86,7 +86,7 @@ def load_series(
         time_zone=time_zone,
     )
     if benchmark is not None:
-        series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note)
+        series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note, split=benchmark.split)
     elif Path(name).is_file():
         series = replace(series, name=Path(name).stem)
     if as_sentinels(missing_value):

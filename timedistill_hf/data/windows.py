@@ -159,7 +159,7 @@ def make_windows(
     series: Series,
     context_length: int,
     prediction_length: int,
-    split: SplitSpec = STANDARD_RATIOS,
+    split: SplitSpec | None = None,
     processor: TimeDistillProcessor | None = None,
 ) -> ForecastData:
     """Split, standardise with the train rows' mean and population standard deviation, and cut into windows.
@@ -167,7 +167,7 @@ def make_windows(
     Args:
         series: the data.
         context_length, prediction_length: L and S, in steps.
-        split: which rows serve which purpose.
+        split: which rows serve which purpose; a benchmark's own where `None`, 70 / 10 / 20 % for all else.
         processor: an existing one whose scaler is to be kept (to evaluate a model on new data); fitted where `None`.
 
     Raises:
@@ -177,7 +177,7 @@ def make_windows(
     for name, value in (("context_length", context_length), ("prediction_length", prediction_length)):
         if value < 1:
             raise InputError(f"{name}={value}: expected a positive number of steps")
-    rows = split.resolve(series.num_rows, series.timestamps)
+    rows = (split or series.split or STANDARD_RATIOS).resolve(series.num_rows, series.timestamps)
     if processor is None:
         processor = TimeDistillProcessor.fit(series, rows.train, context_length, prediction_length)
     processor.check_columns(series.columns)
