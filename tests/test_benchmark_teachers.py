@@ -36,7 +36,9 @@ def test_its_table_says_what_the_run_found(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", None)
     names["run_missing"](options, [])  # and then not looked for again
     quiet = tmp_path / "quiet.json"
-    quiet.write_text(json.dumps({"teachers": {"patchtst, small": {"ms": {"32": 12.34}}}, "fused": {"ms": {"32": 1.2}}}))
+    quiet.write_text(
+        json.dumps({"teachers": {"patchtst, small": {"ms": {"32": 12.34}}}, "fused": {"ms": {"32": 1.2}}})
+    )
     monkeypatch.setitem(names["report"].__globals__, "QUIET", quiet)
     *_, row, _, last = names["report"](tmp_path, "etth1").splitlines()
     cells = [cell.strip() for cell in row.strip("|").split("|")]

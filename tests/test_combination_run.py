@@ -132,6 +132,11 @@ def test_killed_three_times_it_ends_the_same(csv, tmp_path, finished):
         (["--recipe", "best", "--teacher_weights", "half"], "teacher_weights: 'half'"),
         (["--teacher", "patchtst", "patchtst"], "one is named twice"),
         (["--teacher", "patchtst", "itransformer", "--teacher_config", '{"d_model": 8}'], "it is for one family"),
+        (
+            ["--teacher", "user/a", "user/b", "--teacher_revision", "v1"],
+            "--teacher_revision 'v1' with --teacher user/a",
+        ),
+        (["--teacher", "patchtst", "--teacher_revision", "v1"], "goes with a Hub id: patchtst is trained"),
         (["--shrinkage", "-1"], "shrinkage=-1"),
         (["--step_limit", "0"], "step_limit=0"),
     ],

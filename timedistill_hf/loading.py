@@ -55,16 +55,19 @@ def _problem(name_or_path: str) -> str:
     return f"model {str(name_or_path)!r} is no folder or Hub model that can be read"
 
 
-def load_teacher_for(name_or_path: str, data: "ForecastData") -> Teacher:
+def load_teacher_for(name_or_path: str, data: "ForecastData", revision: str | None = None) -> Teacher:
     """A trained teacher that fits these data: lengths, channels in their order, calendar features.
 
     One that forecasts more steps than the data's horizon is cut to it. Warns where its own data were standardised
     otherwise, or are not known.
 
+    Args:
+        revision: branch, tag or commit of a Hub model.
+
     Raises:
         InputError: it cannot be loaded, or does not fit.
     """
-    revision = commit_of_teacher(name_or_path)
+    revision = commit_of_teacher(name_or_path, revision)
     teacher = load_teacher(name_or_path, revision=revision).cut(data.processor.prediction_length)
     teacher.check_fits(**data.shape)
     teacher.check_time_features(data.for_teacher(teacher.num_time_features).num_time_features)

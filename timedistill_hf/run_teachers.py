@@ -56,9 +56,14 @@ class RunTeachers:
             )
         for name in families:
             build_config(get_family(name), data, self.settings.teacher_fields())
+        if families and self.settings.teacher_revision is not None:
+            raise InputError(
+                f"--teacher_revision {self.settings.teacher_revision!r} goes with a Hub id: {families[0]} is trained "
+                "here"
+            )
         pooling = self.settings.feature_pooling
         loaded = {
-            name: load_teacher_for(name, data).pooled(pooling)
+            name: load_teacher_for(name, data, self.settings.teacher_revision).pooled(pooling)
             for name in self.settings.teacher
             if name not in FAMILIES
         }

@@ -161,6 +161,20 @@ def test_scripts_take_models_and_data_from_the_hub(hub, client, tmp_path):
     )
     assert code == 0, errors
     assert json.loads((run / "results.json").read_text())["teacher"]["source"] == ["user/teach"]
+    first = hub.repositories["model", "user/teach"].find("main").sha
+    code, _, errors = client.run(
+        script, "train_teacher.py", *train, "--seed", "7", "--overwrite", "true", "--push_to_hub", "true",
+        "--hub_model_id", "teach",
+    )  # fmt: skip
+    assert code == 0, errors
+    pinned = ["distill.py", "--dataset", "user/hosted", "--teacher", "user/teach", *DISTILL]
+    scored = []
+    for number, revision in enumerate(("main", first)):
+        here = tmp_path / f"pinned{number}"
+        code, _, errors = client.run(script, *pinned, "--output_dir", here, "--teacher_revision", revision)
+        assert code == 0, errors
+        scored.append(json.loads((here / "results.json").read_text())["models"]["teacher"]["mse"])
+    assert scored[1] == json.loads((run / "results.json").read_text())["models"]["teacher"]["mse"] != scored[0]
     code, printed, errors = client.run(script, "push_model.py", "--folder", run, "--repo_id", "scripted", "--private")
     assert code == 0, errors
     assert printed.strip().endswith("/user/scripted")

@@ -186,6 +186,9 @@ class DistillSettings:
             "(a .parquet file). Several are taken together."
         },
     )
+    teacher_revision: str | None = field(
+        default=None, metadata={"help": "Branch, tag or commit of a teacher that is a Hub id; of one only."}
+    )
     teacher_mix: str = field(
         default="mean",
         metadata={
@@ -305,6 +308,11 @@ class DistillSettings:
                 raise InputError(f"{name}={value}: expected 1 or more")
         if len(set(self.teacher)) < len(self.teacher):
             raise InputError(f"--teacher {' '.join(self.teacher)}: one is named twice")
+        if self.teacher_revision is not None and (len(self.teacher) > 1 or Path(self.teacher[0]).exists()):
+            raise InputError(
+                f"--teacher_revision {self.teacher_revision!r} with --teacher {' '.join(self.teacher)}: it goes with "
+                "one teacher, a Hub id; download others and give their folders"
+            )
         if self.controls == ["none"]:
             self.controls = []
         for name in self.controls:

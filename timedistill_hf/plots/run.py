@@ -145,7 +145,8 @@ def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
     places = [
         (trained_here if len(sources) == 1 else trained_here / name) if name in FAMILIES else name for name in sources
     ]
-    teachers = [load_teacher_for(str(place), data) for place in places]
+    revision = results["settings"].get("teacher_revision")
+    teachers = [load_teacher_for(str(place), data, revision) for place in places]
     if len(teachers) == 1:
         return teachers[0]
     if (about["mix"].get("gate") or {}).get("is_used"):
