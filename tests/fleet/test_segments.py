@@ -111,7 +111,9 @@ def test_a_killed_run_goes_on(model, source, tmp_path, two_series_a_file, caplog
     assert len(before) == 2
     assert len(list(folder.glob(".*-series-*"))) == 1
     with caplog.at_level("INFO"):
-        forecast_fleet(model, source, folder)
+        report = forecast_fleet(model, source, folder)
+    assert (report.num_series, report.num_done) == (7, 4)
+    assert str(report).startswith(f"7 series of {report.num_rows} rows, 4 of them before, in ")
     assert "2 of the 4 files" in caplog.text
     after = state_of(folder)
     assert {name: after[name] for name in before} == before

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from ..cli.table_settings import FleetSettings, check_fleet_files
 from ..errors import InputError
 from ..series_table import logger as reading_logger
-from ..teachers.signal import fingerprint_of
+from ..teachers.signal import fingerprint_of, settings_of
 from .extents import Extents, find_extents, join_extents, shares
 from .processes import peak_memory, process_state, together
 from .reading import FleetReader, find_columns
@@ -47,6 +47,7 @@ class FleetReport:
         seconds: from the first look at the table to the output in its place.
         num_processes: how many shared the work.
         peak_bytes: most memory that one of them has held; 0 where the system does not say.
+        num_done: ids that an earlier run had forecast.
     """
 
     num_series: int
@@ -55,13 +56,15 @@ class FleetReport:
     seconds: float
     num_processes: int
     peak_bytes: int
+    num_done: int = 0
 
     def __str__(self) -> str:
         many = f" on {self.num_processes} processes" if self.num_processes > 1 else ""
+        done = f", {self.num_done:,} of them before," if self.num_done else ""
         peak = f", peak memory {self.peak_bytes / 1e9:.2f} GB{' each' if many else ''}" if self.peak_bytes else ""
         return (
-            f"{self.num_series:,} series of {self.num_rows:,} rows in {self.seconds:.1f} s{many}, "
-            f"{self.num_series / self.seconds:,.0f} series a second{peak}"
+            f"{self.num_series:,} series of {self.num_rows:,} rows{done} in {self.seconds:.1f} s{many}, "
+            f"{(self.num_series - self.num_done) / self.seconds:,.0f} series a second{peak}"
         )
 
 
@@ -118,12 +121,13 @@ def forecast_fleet(
     def forecasts(bar: tqdm) -> Forecasts:
         return lambda series: _forecasts(forecaster, reader, extents, series, batch_size, bar)
 
+    num_done = 0
     if target.suffix.lower() == ".parquet":
         share = shares(weights, state.num_processes)[state.process_index]
         with _progress(state, share.stop - share.start) as bar:
             write_file(state, target, reader.schema, share, forecasts(bar))
     else:
-        _fill(state, SegmentFolder(target), forecaster, table, reader, weights, overwrite, forecasts)
+        num_done = _fill(state, SegmentFolder(target), forecaster, table, reader, weights, overwrite, forecasts)
     return FleetReport(
         num_series=extents.num_series,
         num_rows=table.num_rows,
@@ -131,6 +135,7 @@ def forecast_fleet(
         seconds=time.perf_counter() - begin,
         num_processes=state.num_processes,
         peak_bytes=max(gather_object([peak_memory()])),
+        num_done=num_done,
     )
 
 
@@ -169,8 +174,12 @@ def _fill(
     weights: np.ndarray,
     overwrite: bool,
     forecasts: Callable[[tqdm], Forecasts],
-) -> None:
-    """Write those files of the folder that are not there yet."""
+) -> int:
+    """Write those files of the folder that are not there yet.
+
+    Returns:
+        How many series had been forecast before.
+    """
     segments = Segments.of(len(weights), forecaster.processor.prediction_length)
     with ExitStack() as lock:
 
@@ -186,12 +195,13 @@ def _fill(
         work = sum(segments.series(number).stop - segments.series(number).start for number in numbers)
         with _progress(state, -(-work // state.num_processes)) as bar:
             write_segments(state, folder, segments, numbers, weights, reader.schema, forecasts(bar))
+    return len(weights) - work
 
 
 def _fingerprints(forecaster: "Forecaster", table: FleetTable, reader: FleetReader) -> dict:
     """What the forecasts hang on: by these a run that was cut off is known again."""
     processor = json.dumps(forecaster.processor.to_dict(), sort_keys=True, default=str)
-    model = (forecaster.model.config.to_json_string(use_diff=False), processor)
+    model = (settings_of(forecaster.model.config), processor)
     files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in table.paths]
     return {
         "model": fingerprint_of(model, forecaster.model.state_dict()),

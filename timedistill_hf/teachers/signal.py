@@ -327,12 +327,8 @@ class Teacher(FrozenTeacher):
 
     def fingerprint(self) -> str:
         """A hash of family, configuration, weights, the steps asked for and the feature's pooling."""
-        config = self.config.to_dict()
-        for name in _NO_PART_OF_THE_MODEL:
-            config.pop(name, None)
-        settings = json.dumps(config, sort_keys=True, default=str)
         asked = (self.prediction_length, self.feature_pooling)
-        return fingerprint_of((self.name, *asked, settings), self.model.state_dict())
+        return fingerprint_of((self.name, *asked, settings_of(self.config)), self.model.state_dict())
 
 
 class ForecastOnly(FrozenTeacher):
@@ -365,6 +361,12 @@ class ForecastOnly(FrozenTeacher):
     def fingerprint(self) -> str:
         """A hash of the teacher's own."""
         return fingerprint_of((type(self).__name__, self.teacher.fingerprint()), {})
+
+
+def settings_of(config: PreTrainedConfig) -> str:
+    """A configuration as text, without what does not change the model: where it lies, which version has written it."""
+    settings = {name: value for name, value in config.to_dict().items() if name not in _NO_PART_OF_THE_MODEL}
+    return json.dumps(settings, sort_keys=True, default=str)
 
 
 def fingerprint_of(settings: tuple, tensors: dict[str, torch.Tensor]) -> str:
