@@ -176,6 +176,8 @@ def measure_teacher(name: str, size: str, options: argparse.Namespace) -> dict:
         start = time.perf_counter()
         teacher(x, **calendar)
         if batch == 1 and time.perf_counter() - start > options.longest:
+            start = time.perf_counter()  # the first call has loaded what it needs
+            teacher(x, **calendar)
             found["ms"][str(batch)] = 1000 * (time.perf_counter() - start)
             found["peak"][str(batch)] = memory("VmHWM") - at_rest
             break
