@@ -11,6 +11,9 @@ from transformers import BatchFeature, FeatureExtractionMixin
 from .errors import InputError, listed
 
 
+MOST_DEVIATIONS = 1e15  # from the mean of training: errors beyond cannot be squared and summed in float32
+
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -232,9 +235,20 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             values = torch.where(values == sentinel, torch.nan, values)
         observed = ~torch.isnan(values)
         past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
+        self._check_extremes(past_values)
         if bool(observed.all()):
             return BatchFeature({"past_values": past_values})
         return BatchFeature({"past_values": past_values, "past_observed_mask": observed})
+
+    def _check_extremes(self, past_values: torch.Tensor) -> None:
+        """Raise where a value lies so far off that a forecast from it would be infinite."""
+        extreme = (past_values.abs() > MOST_DEVIATIONS).nonzero()
+        if len(extreme):
+            far = past_values[tuple(extreme[0])].abs().item()
+            raise InputError(
+                f"the history holds a value {far:.0e} deviations from the mean of training in column "
+                f"{self.columns[int(extreme[0, 2])]!r}: correct it, or pass NaN if it means missing"
+            )
 
     def read(self, frame: "pd.DataFrame") -> "Series":
         """A table by the rules of training, columns in the order of the model: see [`read_table`]."""

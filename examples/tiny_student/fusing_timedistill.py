@@ -24,7 +24,8 @@ from .normalization_timedistill import REVIN_EPS, fill_missing
 WIDTH_MULTIPLE = 16  # numbers in a cache line, and in a vector register with AVX-512
 ONLY_FORECASTS = "a fused student only forecasts: train the student that it was made from, then fuse() that again"
 
-_copies: "weakref.WeakKeyDictionary[nn.Module, tuple[tuple, FusedStudent]]" = weakref.WeakKeyDictionary()
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_copies: "weakref.WeakKeyDictionary[nn.Module, tuple[list[int], FusedStudent]]" = weakref.WeakKeyDictionary()
 
 
 class FusedOutput(NamedTuple):
@@ -251,11 +252,17 @@ def inference_copy(model: nn.Module) -> nn.Module:
 
 def fused_copy(model: TimeDistillForPrediction) -> FusedStudent:
     """What `fuse` gives, made anew only where the weights have changed since."""
-    state = tuple((tensor.data_ptr(), tensor._version) for tensor in chain(model.parameters(), model.buffers()))
+    state = _state_of(model)
     known = _copies.get(model)
     if known is None or known[0] != state:
         known = _copies[model] = (state, fuse(model))
     return known[1]
+
+
+def _state_of(model: nn.Module) -> list[int]:
+    """Sums of all tensors' bits, read as integers: torch's version counters miss what a fused optimizer changes."""
+    tensors = [tensor.detach() for tensor in chain(model.parameters(), model.buffers())]
+    return [int(tensor.view(_INTEGERS[tensor.element_size()]).sum(dtype=torch.int64)) for tensor in tensors]
 
 
 def _fused_part(part: Part) -> nn.Module:

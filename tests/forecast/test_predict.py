@@ -265,6 +265,13 @@ def test_infinite_values_are_refused(hourly):
         hourly.predict(frame)
 
 
+def test_values_that_would_make_infinite_forecasts_are_refused(hourly):
+    frame = wide()
+    frame["c"] *= 1e30
+    with pytest.raises(InputError, match=r"deviations from the mean of training in column 'c': correct it"):
+        hourly.predict(frame)
+
+
 def test_without_a_known_frequency_there_are_only_values(caplog):
     bare = wide()[NAMES]
     forecaster = trained_on(bare)

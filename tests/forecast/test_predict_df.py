@@ -322,6 +322,15 @@ def test_unusable_tables_are_named(change, message):
         forecaster().predict_df(change(series("x", noise(40))))
 
 
+@pytest.mark.parametrize(
+    ("freq", "message"),
+    [("bogus", "is no frequency of pandas"), ("-1h", "that go forward"), ("0h", "that go forward")],
+)
+def test_unusable_frequencies_are_named(freq, message):
+    with pytest.raises(InputError, match=f"freq='{freq}'.*{message}"):
+        forecaster().predict_df(series("x", noise(40)), freq=freq)
+
+
 def test_dates_and_text_are_times_too(caplog):
     model = forecaster("D")
     frame = series("x", noise(40), freq="D")

@@ -162,6 +162,26 @@ def test_a_window_of_another_shape_is_refused_as_by_the_student(shape):
     assert str(found.value) == str(expected.value)
 
 
+def fused_adamw(model):
+    """The Trainer's default, which changes weights without telling torch's version counters."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    model(past_values=torch.randn(4, 29, 5)).prediction_outputs.square().sum().backward()
+    optimizer.step()
+
+
+def through_data(model):
+    next(model.parameters()).data.mul_(2)
+
+
+@pytest.mark.parametrize("change", [fused_adamw, through_data])
+def test_the_inference_copy_sees_what_the_counters_do_not(change):
+    model = combination([{"architecture": "residual"}]).eval()
+    first = inference_copy(model)
+    change(model)
+    assert inference_copy(model) is not first
+    check_equal(inference_copy(model), model.eval())
+
+
 def test_the_inference_copy_follows_the_weights():
     model = tiny("mlp")
     x = torch.randn(2, 29, 3)

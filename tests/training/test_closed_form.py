@@ -16,7 +16,7 @@ from timedistill_hf import (
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
-from timedistill_hf.data import SplitSpec, make_windows
+from timedistill_hf.data import Series, SplitSpec, make_windows
 from timedistill_hf.data.mixed import WithMixedWindows
 from timedistill_hf.objective.multi_scale import multi_scale_loss
 from timedistill_hf.teachers.store import store_signal
@@ -163,3 +163,15 @@ def test_several_students_of_a_run_are_those_of_runs_of_their_own(data, tmp_path
 def test_no_scales_mix_labels_as_the_paper_does():
     """Lambda = 1 / (1 + alpha), of the relation between distillation and mixup."""
     torch.testing.assert_close(mixing_matrix(HORIZON, 3.0, 0), 0.75 * torch.eye(HORIZON, dtype=torch.float64))
+
+
+def test_constant_channels_are_forecast_as_they_are(tmp_path):
+    """Nothing can be learnt from them, and with every channel constant there is no noise to hold the map back."""
+    values = torch.tensor([[5.0, 3.0]]).repeat(400, 1)
+    data = make_windows(Series(values, ("a", "b")), CONTEXT, HORIZON, SplitSpec(rows=(240, 80, 80)))
+    config = TimeDistillConfig(**data.shape, architecture="linear", revin_affine=False)
+    args = TimeDistillTrainingArguments(output_dir=str(tmp_path), disable_tqdm=True, report_to="none")
+    model = TimeDistillForPrediction(config)
+    ClosedForm(data)(ForecastTrainer(model, args, **data.for_trainer()))
+    forecast = model(past_values=data.test[0]["past_values"].unsqueeze(0)).prediction_outputs
+    assert torch.equal(forecast, torch.zeros(1, HORIZON, 2))

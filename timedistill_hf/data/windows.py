@@ -9,15 +9,14 @@ import torch
 from torch.utils.data import Dataset
 
 from ..errors import InputError
-from ..processor import TimeDistillProcessor
+from ..processor import MOST_DEVIATIONS, TimeDistillProcessor
 from .calendar import calendar_features
 from .series import Series
-from .splits import STANDARD_RATIOS, Split, SplitSpec
+from .splits import STANDARD_RATIOS, Split, SplitSpec, parse_split
 
 
 logger = logging.getLogger(__name__)
 
-_MOST_DEVIATIONS = 1e15
 
 MOST_SERIES = 6_000  # windows times channels in a large model at once: to train PatchTST on them takes 1.5 GB
 
@@ -159,7 +158,7 @@ def make_windows(
     series: Series,
     context_length: int,
     prediction_length: int,
-    split: SplitSpec | None = None,
+    split: SplitSpec | str | None = None,
     processor: TimeDistillProcessor | None = None,
 ) -> ForecastData:
     """Split, standardise with the train rows' mean and population standard deviation, and cut into windows.
@@ -167,7 +166,8 @@ def make_windows(
     Args:
         series: the data.
         context_length, prediction_length: L and S, in steps.
-        split: which rows serve which purpose; a benchmark's own where `None`, 70 / 10 / 20 % for all else.
+        split: which rows serve which purpose, also as text ([`parse_split`]); a benchmark's own where `None`, else
+            70 / 10 / 20 %.
         processor: an existing one whose scaler is to be kept (to evaluate a model on new data); fitted where `None`.
 
     Raises:
@@ -177,6 +177,7 @@ def make_windows(
     for name, value in (("context_length", context_length), ("prediction_length", prediction_length)):
         if value < 1:
             raise InputError(f"{name}={value}: expected a positive number of steps")
+    split = parse_split(split) if isinstance(split, str) else split
     rows = (split or series.split or STANDARD_RATIOS).resolve(series.num_rows, series.timestamps)
     if processor is None:
         processor = TimeDistillProcessor.fit(series, rows.train, context_length, prediction_length)
@@ -211,7 +212,7 @@ def make_windows(
 
 def _check_extremes(values: torch.Tensor, series: Series) -> None:
     """Raise where errors on standardised `[T, C]` could not be squared and summed in float32."""
-    extreme = (values.abs() > _MOST_DEVIATIONS).nonzero()
+    extreme = (values.abs() > MOST_DEVIATIONS).nonzero()
     if len(extreme):
         row, channel = extreme[0].tolist()
         raise InputError(

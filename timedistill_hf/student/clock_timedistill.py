@@ -27,9 +27,20 @@ def check_zone(time_zone: str) -> None:
         raise TableError(f"time_zone={time_zone!r} is no time zone: expected a name such as Europe/Berlin") from error
 
 
+def offset_of(freq: str) -> "pd.DateOffset":
+    """A pandas frequency, whose steps go forward; a [`TableError`] where it is none."""
+    try:
+        offset = pd.tseries.frequencies.to_offset(freq)
+    except ValueError as error:
+        raise TableError(f"freq={freq!r} is no frequency of pandas: expected one such as h, 15min or D") from error
+    if offset.n < 1:
+        raise TableError(f"freq={freq!r}: expected steps that go forward, such as h, 15min or D")
+    return offset
+
+
 def lasts_days(freq: str) -> bool:
     """Whether steps of that pandas frequency are counted in days of the calendar, not in hours or less."""
-    return not isinstance(pd.tseries.frequencies.to_offset(freq), pd.offsets.Tick)
+    return not isinstance(offset_of(freq), pd.offsets.Tick)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from transformers.utils import is_pandas_available
 
-from .clock_timedistill import Clock, TableError
+from .clock_timedistill import Clock, TableError, offset_of
 
 
 if is_pandas_available():
@@ -33,7 +33,7 @@ class Grid:
     """
 
     def __init__(self, times: np.ndarray, freq: str, ahead: int):
-        offset = pd.tseries.frequencies.to_offset(freq)
+        offset = offset_of(freq)
         self.multiple = offset.n
         self.dates = None
         if isinstance(offset, (pd.offsets.Tick, pd.offsets.Day, pd.offsets.Week)):

@@ -230,6 +230,11 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
         lengths = {"prediction_length": prediction_length if self.alpha else None}
         lengths["hidden_size"] = hidden_size if self.beta else None
         for name, length in lengths.items():
+            if length == 1:
+                raise InputError(
+                    f"{name}=1 has no period, and the teacher's terms compare periods: lengthen it, or train without "
+                    f"them (--{'alpha' if name == 'prediction_length' else 'beta'} 0)"
+                )
             if length is not None and length < 2**self.num_scales:
                 raise InputError(
                     f"{name}={length} is too short for num_scales={self.num_scales}, which needs "

@@ -189,7 +189,9 @@ def _solve(
     )
     wanted = vectors.T @ (cross - torch.outer(seen_total, label_total) / train.count)
     penalties = torch.tensor(INPUT_NOISES, dtype=torch.float64).square() * variance
-    maps = vectors @ (wanted / (values.clamp(min=0) + penalties.unsqueeze(1)).unsqueeze(2))
+    strength = (values.clamp(min=0) + penalties.unsqueeze(1)).unsqueeze(2)
+    # where constant channels say nothing and there is no penalty, nothing is the answer
+    maps = vectors @ torch.where(strength > 0, wanted / strength, 0.0)
     return maps, (label_total - seen_total @ maps) / train.count
 
 

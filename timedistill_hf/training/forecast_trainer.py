@@ -11,6 +11,7 @@ from transformers.trainer import TRAINING_ARGS_NAME
 
 from ..adapters import StudentAdapter, adapter_of
 from ..data.windows import split_targets
+from ..errors import InputError
 from ..evaluation.errors_per_window import mean_errors, window_errors
 from ..hub import HubTarget, publish
 from ..student.modeling_timedistill import forecast_loss
@@ -51,6 +52,8 @@ class ForecastTrainer(WeightAveragingTrainer):
         adapter: StudentAdapter | None = None,
         **kwargs,
     ):
+        if not isinstance(args, ForecastTrainingArguments):
+            raise InputError(f"args is a {type(args).__name__}: expected ForecastTrainingArguments(output_dir, ...)")
         super().__init__(model=model, args=args, **kwargs)
         self._teacher_forcing = teacher_forcing
         self.adapter = adapter or adapter_of(self.model)

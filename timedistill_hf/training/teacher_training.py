@@ -60,6 +60,12 @@ def train_teacher(
             else than this teacher trained on these data with these settings.
     """
     family = get_family(family_name)
+    if args is not None and training_overrides:
+        raise InputError(
+            f"args and {', '.join(training_overrides)}: give one or the other, overrides are for defaults"
+        )
+    if args is not None and Path(args.output_dir) != Path(output_dir):
+        args = derive(args, type(args), output_dir, {})
     if args is None:
         args = ForecastTrainingArguments(output_dir=str(output_dir), **(family.training_defaults | training_overrides))
     if args.push_to_hub:

@@ -78,12 +78,25 @@ class TimeDistillTrainer(ForecastTrainer):
         teacher: FrozenTeacher | None = None,
         **kwargs,
     ):
+        if not isinstance(args, TimeDistillTrainingArguments):
+            raise InputError(
+                f"args is a {type(args).__name__}: expected TimeDistillTrainingArguments(output_dir, ...)"
+            )
+        if teacher is not None and not isinstance(teacher, FrozenTeacher):
+            raise InputError(
+                f"teacher is a {type(teacher).__name__}: expected what load_teacher(FOLDER) or train_teacher gives, a "
+                "Teacher(model, family), or a CallableTeacher(function, ...)"
+            )
         super().__init__(model=model, args=args, **kwargs)
         self.objective = args.objective()
         self._term_sums: dict[str, torch.Tensor] = defaultdict(float)
         self._term_steps = 0
         self.regressor: nn.Module | None = None
         self._probe(teacher)
+        if self.regressor is not None and self.model_init is not None:
+            raise InputError(
+                "model_init with the feature terms: the regressor is trained with one student; pass beta=0, or model=..."
+            )
         self.teacher = None
         if teacher is not None:
             self.teacher = self.accelerator.prepare_model(teacher.to(self.args.device), evaluation_mode=True)
@@ -146,7 +159,14 @@ class TimeDistillTrainer(ForecastTrainer):
 
     def _probe(self, teacher: FrozenTeacher | None) -> None:
         """Run one training window through both sides: shapes must agree, and features tell the regressor's size."""
-        item = {name: value.unsqueeze(0) for name, value in self.train_dataset[0].items()}
+        first = self.train_dataset[0]
+        if not isinstance(first["past_values"], torch.Tensor):
+            kind = type(first["past_values"]).__name__
+            raise InputError(
+                f"past_values of the training windows is a {kind}: expected tensors, of a datasets.Dataset by "
+                'dataset.with_format("torch")'
+            )
+        item = {name: value.unsqueeze(0) for name, value in first.items() if isinstance(value, torch.Tensor)}
         inputs, targets = split_targets(item)
         inputs, signal = split_signal(inputs)
         if (signal is None) == (teacher is None):
