@@ -62,7 +62,7 @@ def test_a_fresh_student_for_a_regressor_that_is_there(data, tmp_path):
         teacher = tiny_teacher("itransformer")
         common = {"model_init": lambda: student(data), "args": args, "teacher": teacher, **data.for_trainer()}
         if beta:
-            with pytest.raises(InputError, match="model_init with the feature terms: .* pass beta=0"):
+            with pytest.raises(InputError, match=r"model_init with the feature terms: .* pass beta=0"):
                 TimeDistillTrainer(**common)
         else:
             assert np.isfinite(TimeDistillTrainer(**common).train().training_loss)

@@ -95,7 +95,8 @@ class TimeDistillTrainer(ForecastTrainer):
         self._probe(teacher)
         if self.regressor is not None and self.model_init is not None:
             raise InputError(
-                "model_init with the feature terms: the regressor is trained with one student; pass beta=0, or model=..."
+                "model_init with the feature terms: their regressor is trained with one student; pass beta=0, or "
+                "model=..."
             )
         self.teacher = None
         if teacher is not None:
