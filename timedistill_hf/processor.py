@@ -234,6 +234,12 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         for sentinel in self.sentinels:
             values = torch.where(values == sentinel, torch.nan, values)
         observed = ~torch.isnan(values)
+        unknown = (~observed.any(dim=1)).nonzero()
+        if len(unknown):
+            raise InputError(
+                f"the last {self.context_length} steps of the history hold no known value in column "
+                f"{self.columns[int(unknown[0, 1])]!r}: give more history"
+            )
         past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
         self._check_extremes(past_values)
         if bool(observed.all()):

@@ -61,7 +61,7 @@ def test_a_long_table_of_several_value_columns_comes_back_as_such(caplog):
     caplog.clear()
     forecast = forecaster.predict(frame)
     assert list(forecast.columns) == ["price", "sales", "store", "date"]
-    values = wide()[NAMES].to_numpy()
+    values = wide()[NAMES].to_numpy(copy=True)
     expected = by_hand(forecaster, np.stack([values, values**2], axis=2).reshape(ROWS, 6))
     assert forecast["store"].tolist() == np.repeat([2, 10, 1], HORIZON).tolist()
     close(forecast["sales"], expected[:, ::2].T.ravel())
@@ -270,6 +270,13 @@ def test_values_that_would_make_infinite_forecasts_are_refused(hourly):
     frame["c"] *= 1e30
     with pytest.raises(InputError, match=r"deviations from the mean of training in column 'c': correct it"):
         hourly.predict(frame)
+
+
+def test_a_channel_without_a_value_is_refused_in_arrays_too(hourly):
+    values = wide()[NAMES].to_numpy(copy=True)
+    values[-hourly.processor.context_length :, 1] = np.nan
+    with pytest.raises(InputError, match=f"hold no known value in column '{NAMES[1]}': give more history"):
+        hourly.predict(values)
 
 
 def test_without_a_known_frequency_there_are_only_values(caplog):
