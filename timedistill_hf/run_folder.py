@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from .errors import InputError
 from .files import write_json
+from .locking import alone
 
 
 RESULTS = "results.json"
@@ -104,17 +103,8 @@ class RunFolder:
             InputError: another run is at work there.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(
-                f"another run is at work in {str(self.path)!r}: wait until it ends, or name another --output_dir"
-            ) from error
-        try:
+        with alone(self.path / LOCK, self.path, "--output_dir"):
             yield
-        finally:
-            lock.release()
 
     def _holds(self, settings: dict) -> bool:
         """Whether a run with these settings was begun here."""

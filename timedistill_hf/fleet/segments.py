@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ..errors import InputError
 from ..files import read_json, write_json
+from ..locking import alone
 
 
 PLAN, LOCK = ".plan.json", ".lock"
@@ -79,17 +78,8 @@ class SegmentFolder:
             InputError: another run is at work there.
         """
         self.path.mkdir(exist_ok=True)
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(
-                f"another run is at work in {str(self.path)!r}: wait until it ends, or name another --output"
-            ) from error
-        try:
+        with alone(self.path / LOCK, self.path, "--output"):
             yield
-        finally:
-            lock.release()
 
     def begin(self, segments: Segments, plan: dict, overwrite: bool) -> list[int]:
         """Write down what is to be done, or find what of it is done.
