@@ -37,6 +37,35 @@ def test_the_sum_is_the_equation():
     ]
 
 
+@pytest.mark.parametrize(
+    ("off", "left"), [("scale_weight", "period"), ("period_weight", "scale")], ids=["no scale", "no period"]
+)
+def test_a_term_whose_weight_is_0_is_left_out_and_the_others_stay(off, left):
+    inputs = batch()
+    whole = TimeDistillObjective(alpha=0.7, beta=0.3)(**inputs)
+    terms = TimeDistillObjective(alpha=0.7, beta=0.3, **{off: 0.0})(**inputs)
+    assert set(terms) == {"supervised", f"prediction_{left}", f"feature_{left}", "loss"}
+    expected = whole["supervised"] + 0.7 * whole[f"prediction_{left}"] + 0.3 * whole[f"feature_{left}"]
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_terms_are_weighted_within_their_pairs_and_reported_without():
+    inputs = batch()
+    whole = TimeDistillObjective(alpha=0.7, beta=0)(**inputs)
+    terms = TimeDistillObjective(alpha=0.7, beta=0, scale_weight=2, period_weight=0.5)(**inputs)
+    expected = whole["supervised"] + 0.7 * (2 * whole["prediction_scale"] + 0.5 * whole["prediction_period"])
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+    assert terms["prediction_scale"].item() == pytest.approx(whole["prediction_scale"].item(), rel=1e-6)
+
+
+def test_the_floor_reaches_the_period_terms():
+    inputs = batch() | {"feature": 100 * torch.randn(4, 3, 16), "teacher_feature": 100 * torch.randn(4, 3, 16)}
+    terms = TimeDistillObjective(kl_floor=1e-8)(**inputs)
+    expected = multi_period_loss(inputs["feature"], inputs["teacher_feature"], dim=2, floor=1e-8)
+    assert terms["feature_period"].item() == pytest.approx(expected.item(), rel=1e-6)
+    assert terms["feature_period"].item() < 0.9 * TimeDistillObjective()(**inputs)["feature_period"].item()
+
+
 @pytest.mark.parametrize("kl_reduction", ["element", "distribution"])
 def test_distilling_from_itself_is_exactly_zero(kl_reduction):
     inputs = batch()
@@ -128,6 +157,9 @@ def test_two_thousand_random_shapes_and_magnitudes_give_no_nan():
         ({"beta": float("nan")}, "beta=nan"),
         ({"temperature": 0}, "temperature=0"),
         ({"num_scales": -1}, "num_scales=-1"),
+        ({"scale_weight": -1}, "scale_weight=-1"),
+        ({"scale_weight": 0, "period_weight": 0}, "leaves no term of the teacher"),
+        ({"kl_floor": 2}, "kl_floor=2"),
         ({"kl_reduction": "sum"}, "kl_reduction='sum'"),
         ({"loss": "huber"}, "loss='huber'"),
     ],

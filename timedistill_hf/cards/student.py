@@ -11,8 +11,8 @@ from .lineage import heard_teacher, hub_ids, lineage
 
 CONTROLS = ("teacher", "student_no_kd", "linear", "seasonal_naive")
 _OBJECTIVE = (
-    "alpha", "beta", "num_scales", "temperature", "kl_reduction", "teacher_loss", "loss", "frequency_weight",
-    "horizon_weighting",
+    "alpha", "beta", "num_scales", "temperature", "kl_reduction", "kl_floor", "teacher_loss", "loss",
+    "frequency_weight", "horizon_weighting",
 )  # fmt: skip
 _TRAINING = (
     "recipe", "teacher_weights", "shrinkage", "max_parameters", "mixed_windows", "learning_rate", "lr_scheduler_type",

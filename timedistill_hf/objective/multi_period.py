@@ -1,9 +1,17 @@
 """Multi-period distillation: match how the teacher spreads its energy over frequencies."""
 
+import math
+
 import torch
 
 
 KL_REDUCTIONS = ("element", "distribution")
+
+
+def check_floor(floor: float) -> None:
+    """Raise a `ValueError` where that cannot be added to a probability."""
+    if not 0 <= floor < 1:
+        raise ValueError(f"kl_floor={floor}: expected a number from 0 to below 1, such as 1e-8")
 
 
 def period_log_distribution(values: torch.Tensor, temperature: float = 0.5, dim: int = -1) -> torch.Tensor:
@@ -30,6 +38,7 @@ def multi_period_loss(
     temperature: float = 0.5,
     reduction: str = "element",
     dim: int = -1,
+    floor: float = 0.0,
 ) -> torch.Tensor:
     r"""KL(Q_teacher || Q_student) between the period distributions along `dim`, in float32.
 
@@ -41,9 +50,11 @@ def multi_period_loss(
         teacher: the same shape.
         reduction: `"element"` divides by all elements, as the published implementation does; `"distribution"` divides
             by the number of distributions, which is larger by the number of frequencies.
+        floor: added to Q_student before its logarithm, which bounds what one frequency can cost. The published
+            implementation has 1e-8; with 0 it is the divergence itself.
 
     Raises:
-        ValueError: the shapes differ, or the reduction is neither of the two.
+        ValueError: the shapes differ, the reduction is neither of the two, or the floor is negative.
     """
     if student.shape != teacher.shape:
         raise ValueError(
@@ -51,7 +62,10 @@ def multi_period_loss(
         )
     if reduction not in KL_REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}: expected one of {KL_REDUCTIONS}")
+    check_floor(floor)
     student_log = period_log_distribution(student, temperature, dim)
+    if floor:
+        student_log = student_log.logaddexp(student_log.new_tensor(math.log(floor)))
     teacher_log = period_log_distribution(teacher, temperature, dim)
     divergence = teacher_log.exp() * (teacher_log - student_log)
     if reduction == "element":

@@ -186,6 +186,14 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
         default=1.0, metadata={"help": "Weight of the teacher's forecast (multi-scale, multi-period)."}
     )
     beta: float = field(default=1.0, metadata={"help": "Weight of the teacher's feature (multi-scale, multi-period)."})
+    scale_weight: float = field(
+        default=1.0,
+        metadata={"help": "Weight of the multi-scale terms beside the multi-period ones; 0 leaves them out."},
+    )
+    period_weight: float = field(
+        default=1.0,
+        metadata={"help": "Weight of the multi-period terms beside the multi-scale ones; 0 leaves them out."},
+    )
     num_scales: int = field(default=3, metadata={"help": "How often the series is halved in the multi-scale terms."})
     temperature: float = field(default=0.5, metadata={"help": "Temperature of the period distributions."})
     kl_reduction: str = field(
@@ -195,7 +203,13 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
             "choices": ["element", "distribution"],
         },
     )
-
+    kl_floor: float = field(
+        default=0.0,
+        metadata={
+            "help": "Added to the student's period distribution before its logarithm, which bounds what one frequency "
+            "can cost: 1e-8 in the published implementation."
+        },
+    )
     teacher_loss: str = field(
         default="mse",
         metadata={
@@ -216,9 +230,12 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
         return TimeDistillObjective(
             alpha=self.alpha,
             beta=self.beta,
+            scale_weight=self.scale_weight,
+            period_weight=self.period_weight,
             num_scales=self.num_scales,
             temperature=self.temperature,
             kl_reduction=self.kl_reduction,
+            kl_floor=self.kl_floor,
             loss=self.loss,
             frequency_weight=self.frequency_weight,
             horizon_weighting=self.horizon_weighting,

@@ -60,6 +60,7 @@ def paper(dataset: str, teacher_family: str | None) -> dict:
         "num_scales": 3,
         "temperature": 0.5,
         "kl_reduction": "element",
+        "kl_floor": 1e-8,
         "feature_pooling": "flatten",
         "loss": "mse",
         "learning_rate": 0.01,
