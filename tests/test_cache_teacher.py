@@ -86,7 +86,7 @@ def distil(monkeypatch, capsys, here, output, *flags, teacher=("one",)):
         (BEST, ("one",), {"prediction_outputs"}),
         ((*BEST, "--teacher_mix", "validation"), ("one", "two"), {"prediction_outputs"}),
         (
-            (*PAPER, "--feature_pooling", "mean", "--signal_dtype", "float16", "--mixed_windows", 0.5),
+            (*PAPER, "--feature_pooling", "mean", "--signal_dtype", "float16"),
             ("two",),
             {"prediction_outputs", "feature"},
         ),

@@ -65,7 +65,6 @@ class TestForms:
             ),
             ("linear:revin:ridge", "'linear:revin:ridge': only 'linear' with a normalization of none, mean, last"),
             ("linear:last:ridge:mae", "'linear:last:ridge:mae': a closed form is of squared errors"),
-            ("linear:ridge:horizon_weighting=late", "a closed form is of squared errors, alike along the horizon"),
             ("residual:hidden_size=0", "hidden_size=0: expected a positive number"),
             ("periodic:period=99", "period=99: expected at most the 48 steps"),
         ],

@@ -57,7 +57,7 @@ def cache_teacher(
     config = student.config(data)
     teacher = teachers.mix(data, teachers.train(data, teachers.load(data))).to(args.device)
     teacher = run.of(teacher, config)
-    windows = run.windows(data, teacher, config)
+    windows = data.for_teacher(teacher.num_time_features).train
     if estimate:
         found = estimate_store(teacher, windows, run.directory, dtype=run.dtype, batch_size=args.eval_batch_size)
         refusal = run.refusal(teacher, windows)

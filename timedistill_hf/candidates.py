@@ -72,11 +72,9 @@ class Candidate:
                 f"members: {self.form!r}: only 'linear' with a normalization of {', '.join(NORMALIZATIONS)} has a "
                 f"closed form: leave out {_SOLVED!r}"
             )
-        plain = (config.loss, config.frequency_weight, config.horizon_weighting) == ("mse", 0, "none")
-        if self.is_solved and not plain:
+        if self.is_solved and (config.loss, config.frequency_weight) != ("mse", 0):
             raise InputError(
-                f"members: {self.form!r}: a closed form is of squared errors, alike along the horizon: leave out "
-                f"{_SOLVED!r} or the other loss"
+                f"members: {self.form!r}: a closed form is of squared errors: leave out {_SOLVED!r} or the other loss"
             )
         return config
 
@@ -93,7 +91,7 @@ def parse_form(text: str) -> dict:
         elif change in _LOSSES:
             fields |= {"loss": change, "frequency_weight": 0.0}
         elif change == _SOLVED:
-            fields |= {"loss": "mse", "frequency_weight": 0.0, "horizon_weighting": "none"}
+            fields |= {"loss": "mse", "frequency_weight": 0.0}
             fields.setdefault("input_noise", _NOISE_IN_PLACE_OF_RIDGE)
         elif equals and name in known:
             fields[name] = _typed(value, type(known[name]), text)

@@ -10,12 +10,10 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
-from torch.utils.data import Subset
 from transformers import PreTrainedModel
 
 from .cli.settings import DataSettings, DistillSettings, StudentSettings
-from .data.mixed import TrainWindows
-from .data.windows import ForecastData
+from .data.windows import ForecastData, WindowDataset
 from .errors import InputError
 from .evaluation.controls import SeasonalNaive
 from .evaluation.evaluate_model import evaluate_model
@@ -106,11 +104,9 @@ class Distillation:
         self.folder.check(record, overwrite=self.settings.overwrite)
         config = self._student.config(data)
         loaded = self._teachers.load(data) if table is None else {self.settings.teacher[0]: table}
-        if (self._signal.must_be_stored or self.settings.mixed_windows) and table is None:
+        if self._signal.must_be_stored and table is None:  # no teacher is trained for nothing
             untrained = self._signal.of(self._teachers.untrained(data, loaded), config)
-            windows = self._signal.windows(data, untrained, config)
-            if self._signal.must_be_stored:
-                self._signal.may_be_stored(untrained, windows)  # no teacher is trained for nothing
+            self._signal.may_be_stored(untrained, data.for_teacher(untrained.num_time_features).train)
         prepare_run(self.args)
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
@@ -128,7 +124,7 @@ class Distillation:
         if self._signal.drops_features(config):
             logger.info("--teacher_signal forecasts: only the forecasts are stored, the feature terms (beta) are off")
         signal = self._signal.of(teacher, config)
-        windows = self._signal.windows(data, signal, config)
+        windows = data.for_teacher(signal.num_time_features).train
         (is_stored,) = broadcast_object_list([self._signal.may_be_stored(signal, windows)])
         models: dict[str, torch.nn.Module] = {"teacher": teacher} if _is_scored(teacher) else {}
         if len(teachers) > 1:
@@ -168,7 +164,7 @@ class Distillation:
             raise InputError("--resume_from_checkpoint: a run resumes by itself when its command is given again")
 
     def _make_trainer(
-        self, data: ForecastData, labelled: TrainWindows, teacher: FrozenTeacher, is_stored: bool
+        self, data: ForecastData, labelled: WindowDataset, teacher: FrozenTeacher, is_stored: bool
     ) -> MakeTrainer:
         def make(model: PreTrainedModel, args: TimeDistillTrainingArguments) -> TimeDistillTrainer:
             windows = labelled
@@ -176,8 +172,6 @@ class Distillation:
                 windows = teacher.windows(data)
             elif is_stored:
                 windows = self._signal.store(teacher, windows, args.eval_batch_size)
-            if self.settings.mixed_windows and not args.alpha:
-                windows = Subset(windows, range(len(data.train)))  # the real ones; the mixed ones follow them
             arguments = data.for_trainer() | {"train_dataset": windows}
             return TimeDistillTrainer(model=model, args=args, teacher=None if is_stored else teacher, **arguments)
 

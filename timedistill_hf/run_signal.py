@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 
 from .cli.settings import DistillSettings
-from .data.mixed import TrainWindows, WithMixedWindows
-from .data.windows import ForecastData
+from .data.windows import WindowDataset
 from .errors import InputError
 from .readable import readable_bytes
 from .run_folder import SIGNAL_FOLDER, STORED_FORECASTS, check_writable
@@ -68,19 +67,7 @@ class RunSignal:
         is_heard_whole = self.student.wants_feature(config) and not self.drops_features(config)
         return teacher if isinstance(teacher, TableTeacher) or is_heard_whole else ForecastOnly(teacher)
 
-    def windows(self, data: ForecastData, teacher: FrozenTeacher, config: TimeDistillConfig) -> TrainWindows:
-        """What the teacher is to label: the train windows and, where students listen to its forecasts, mixed ones."""
-        share = self.settings.mixed_windows if self.student.wants_forecast(config) else 0
-        if share and teacher.num_time_features:
-            raise InputError(
-                f"--mixed_windows {share:g}: the teacher ({teacher.name}) needs {teacher.num_time_features} calendar "
-                "features, which windows mixed from two do not have: leave out --mixed_windows, or choose another "
-                "--teacher"
-            )
-        windows = data.for_teacher(teacher.num_time_features).train
-        return WithMixedWindows(windows, share, self.args.seed) if share else windows
-
-    def may_be_stored(self, teacher: FrozenTeacher, windows: TrainWindows) -> bool:
+    def may_be_stored(self, teacher: FrozenTeacher, windows: WindowDataset) -> bool:
         """Whether the signal is to be stored: asked for, and there already or within the limit and the disk's room.
 
         Raises:
@@ -94,7 +81,7 @@ class RunSignal:
         logger.warning("%s. The teacher runs in every step instead, which teaches the same", refusal)
         return False
 
-    def refusal(self, teacher: FrozenTeacher, windows: TrainWindows) -> str | None:
+    def refusal(self, teacher: FrozenTeacher, windows: WindowDataset) -> str | None:
         """Why the signal cannot be stored, and what would help; `None` where it can, or is not to be."""
         if self.settings.teacher_signal == "live" or isinstance(teacher, TableTeacher):
             return None
@@ -113,7 +100,7 @@ class RunSignal:
             "--teacher_signal live"
         )
 
-    def store(self, teacher: FrozenTeacher, windows: TrainWindows, batch_size: int) -> StoredSignalDataset:
+    def store(self, teacher: FrozenTeacher, windows: WindowDataset, batch_size: int) -> StoredSignalDataset:
         """The windows with their signal, filled as far as that is still to be done."""
         return store_signal(teacher, windows, self.directory, dtype=self.dtype, batch_size=batch_size)
 

@@ -10,7 +10,6 @@ from .errors import InputError
 from .loading import load_teacher_for
 from .run_folder import SIGNAL_FOLDER
 from .teachers import FAMILIES, Teacher, TeacherFamily, get_family
-from .teachers.gate import validation_gated
 from .teachers.several import SeveralTeachers
 from .teachers.signal import FrozenTeacher
 from .teachers.store_layout import DTYPES
@@ -91,11 +90,10 @@ class RunTeachers:
                 f"--teacher {' '.join(self.settings.teacher)}: a table of forecasts is a teacher on its own; write "
                 "the mean of several into one table"
             )
-        if self.settings.teacher_signal == "live" or self.settings.mixed_windows:
-            flag = "--mixed_windows" if self.settings.mixed_windows else "--teacher_signal live"
+        if self.settings.teacher_signal == "live":
             raise InputError(
-                f"{flag} with --teacher {name}: a table of forecasts knows only the windows that it was written for; "
-                "leave out that flag"
+                f"--teacher_signal live with --teacher {name}: a table of forecasts knows only the windows that it "
+                "was written for; leave out that flag"
             )
 
     def untrained(self, data: ForecastData, loaded: dict[str, FrozenTeacher]) -> FrozenTeacher:
@@ -119,8 +117,9 @@ class RunTeachers:
         members = [teacher.to(self.args.device) for teacher in teachers.values()]
         if self.settings.teacher_mix == "mean":
             return SeveralTeachers(members)
-        mix = validation_gated if self.settings.teacher_mix == "gate" else validation_weighted
-        return mix(members, data, shrinkage=self.settings.teacher_shrinkage, batch_size=self.args.eval_batch_size)
+        return validation_weighted(
+            members, data, shrinkage=self.settings.teacher_shrinkage, batch_size=self.args.eval_batch_size
+        )
 
     def _check_pools(self, families: list[TeacherFamily]) -> None:
         if not any(family.has_patches for family in families):

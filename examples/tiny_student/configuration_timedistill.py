@@ -50,8 +50,6 @@ class TimeDistillConfig(PreTrainedConfig):
         loss (`str`): loss that `forward` returns when it is given `future_values`: `"mse"` or `"mae"`.
         frequency_weight (`float`): share of that error which is taken between the spectra, from 0 to 1 (FreDF, arXiv
             2402.02399).
-        horizon_weighting (`str`): how the loss weighs the steps ahead: `"none"`, `"early"` (near ones more) or
-            `"late"`.
     """
 
     model_type = "timedistill"
@@ -78,12 +76,15 @@ class TimeDistillConfig(PreTrainedConfig):
     members: list[dict] | None = None
     loss: Literal["mse", "mae"] = "mse"
     frequency_weight: float | int = 0.0
-    horizon_weighting: Literal["none", "early", "late"] = "none"
 
     def __post_init__(self, **kwargs):
         if self.has_registered_pipeline:
             # the package serves the pipeline itself: the code saved with the weights need not be trusted
             kwargs.pop("custom_pipelines", None)
+        # models that 0.1.0 saved hold it, members too; nothing reads it any more
+        kwargs.pop("horizon_weighting", None)
+        if self.members:
+            self.members = [_without(member, "horizon_weighting") for member in self.members]
         super().__post_init__(**kwargs)
 
     @property
@@ -214,6 +215,10 @@ class TimeDistillConfig(PreTrainedConfig):
             return TimeDistillConfig(**own | {"members": None} | member)
         except StrictDataclassError as error:
             raise ValueError(f"members[{index}]: {error.__cause__}") from error
+
+
+def _without(member: dict, name: str) -> dict:
+    return {key: value for key, value in member.items() if key != name} if isinstance(member, dict) else member
 
 
 __all__ = ["TimeDistillConfig"]

@@ -17,7 +17,7 @@ SAME_SUM = 1e-9
 """Rows of a float64 matrix whose sums differ by no more than this, relatively, have the same sum."""
 SUM_IS_ONE = 1e-6
 """Float32 weights that are meant to add up to 1 do so to within this."""
-LOSS_FIELDS = ("loss", "frequency_weight", "horizon_weighting")
+LOSS_FIELDS = ("loss", "frequency_weight")
 
 
 @dataclass

@@ -10,11 +10,10 @@ from timedistill_hf.cards import save_card, student_card
 
 MEMBER = {"form": "linear", "alpha": 0.0, "beta": 0.0, "parameters": 2328, "validation_mse": 0.2, "mse": 0.3}
 MIX = {"members": ["patchtst", "itransformer"], "weights": [0.7, 0.3]}
-GATE = {"is_used": True, "mse": 0.1234, "fallback_mse": 0.2345, "mean_shares": [0.6, 0.4]}
 
 
-def several(**mix) -> dict:
-    content = results(teacher={"name": "patchtst + itransformer", "mix": MIX | mix})
+def several() -> dict:
+    content = results(teacher={"name": "patchtst + itransformer", "mix": MIX})
     teacher = content["models"]["teacher"]
     for name, mse in (("patchtst", 0.4321), ("itransformer", 0.5432)):
         content["models"][f"teacher_{name}"] = teacher | {"mse": mse}
@@ -111,22 +110,6 @@ def test_lineage_of_several_teachers_tells_each_weight_and_score():
     assert ["itransformer", "trained in this run, on the same train rows", "0.300", "0.5432"] in [r[:4] for r in rows]
     assert "weights from the validation windows, with a pull towards equal ones" in text
     check_private(card.content)
-
-
-@pytest.mark.parametrize(
-    ("gate", "said", "not_said"),
-    [
-        (GATE, ["A gate weighs the teachers anew", "0.1234", "0.2345", "patchtst 0.600, itransformer 0.400"], []),
-        (GATE | {"is_used": False}, ["is not used", "0.1234", "0.2345"], ["A gate weighs"]),
-        ({"is_used": False, "mse": None, "fallback_mse": None}, ["too few validation windows"], ["A gate weighs"]),
-    ],
-)
-def test_lineage_tells_how_a_gate_was_used(gate, said, not_said):
-    text = section(student_card(several(gate=gate), "x"), "Lineage")
-    for part in said:
-        assert part in text
-    for part in not_said:
-        assert part not in text
 
 
 def test_members_that_count_and_no_others():

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -100,7 +102,7 @@ def test_one_bound_member_binds_them_all():
 
 
 def test_save_and_load_is_bit_identical(tmp_path):
-    model = combination(MEMBERS, WEIGHTS, frequency_weight=0.3, horizon_weighting="late")
+    model = combination(MEMBERS, WEIGHTS, frequency_weight=0.3)
     model.save_pretrained(tmp_path)
     loaded = TimeDistillForPrediction.from_pretrained(tmp_path)
     x = torch.randn(2, 29, 3)
@@ -108,6 +110,20 @@ def test_save_and_load_is_bit_identical(tmp_path):
     assert torch.equal(loaded(past_values=x).prediction_outputs, model(past_values=x).prediction_outputs)
     assert loaded.config.members == MEMBERS
     assert {**loaded.config.to_dict(), "_name_or_path": ""} == model.config.to_dict()
+
+
+def test_a_combination_that_0_1_0_saved_still_loads(tmp_path):
+    """Its configuration and its members name how the loss weighed the horizon, which is gone."""
+    model = combination(MEMBERS, WEIGHTS)
+    model.save_pretrained(tmp_path)
+    old = json.loads((tmp_path / "config.json").read_text())
+    old["members"] = [member | {"horizon_weighting": "none"} for member in old["members"]]
+    (tmp_path / "config.json").write_text(json.dumps(old | {"horizon_weighting": "none"}))
+    loaded = TimeDistillForPrediction.from_pretrained(tmp_path)
+    x = torch.randn(2, 29, 3)
+    assert torch.equal(loaded(past_values=x).prediction_outputs, model(past_values=x).prediction_outputs)
+    assert loaded.config.members == MEMBERS
+    assert "horizon_weighting" not in loaded.config.to_json_string()
 
 
 def test_members_have_a_full_configuration_of_their_own():

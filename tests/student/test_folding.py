@@ -248,8 +248,8 @@ def test_the_input_stays_as_it_is(training):
 
 
 def test_the_way_of_scoring_stays_the_combinations():
-    scoring = {"loss": "mae", "frequency_weight": 0.2, "horizon_weighting": "late"}
-    other = {"loss": "mse", "frequency_weight": 0.5, "horizon_weighting": "early"}
+    scoring = {"loss": "mae", "frequency_weight": 0.2}
+    other = {"loss": "mse", "frequency_weight": 0.5}
     model = combination([RESIDUAL | other | {"dropout": 0.3}, LINEAR], **scoring)
     folded = fold(model)
     assert {name: getattr(folded.config, name) for name in scoring} == scoring

@@ -222,7 +222,6 @@ def test_bf16_weights_keep_the_input_dtype_outside(architecture):
         ({"dropout": -0.1}, "dropout=-0.1"),
         ({"dropout": math.nan}, "dropout=nan"),
         ({"frequency_weight": 1.5}, "frequency_weight=1.5: expected a share from 0 to 1"),
-        ({"horizon_weighting": "middle"}, "horizon_weighting"),
         ({"architecture": "residual", "hidden_norm": "batchnorm"}, "need a fixed number of channels"),
     ],
 )

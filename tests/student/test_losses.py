@@ -7,39 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timedistill_hf.student import modeling_timedistill
-from timedistill_hf.student.losses_timedistill import forecast_loss, horizon_weights
+from timedistill_hf.student.losses_timedistill import forecast_loss
 
 from .models import tiny
 
 
 KINDS = st.sampled_from(["mse", "mae"])
-WEIGHTINGS = st.sampled_from(["none", "early", "late"])
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 13), st.integers(1, 3))
 
 
-def plain_weights(length: int, kind: str) -> list[float]:
-    if kind == "none":
-        return [1.0] * length
-    if kind == "late":
-        weights = [math.exp(t / (length - 1)) if length > 1 else 1.0 for t in range(length)]
-    else:
-        weights = [math.pi / 4 + 1 - math.atan(t + 1) for t in range(length)]
-    return [weight * length / sum(weights) for weight in weights]
-
-
-def plain_loss(
-    difference: np.ndarray, observed: np.ndarray, kind: str, frequency_weight: float, weighting: str
-) -> float:
+def plain_loss(difference: np.ndarray, observed: np.ndarray, kind: str, frequency_weight: float) -> float:
     """The loss entry by entry and bin by bin, the Fourier transform as a sum of waves."""
     size, length, channels = difference.shape
     power = 1 if kind == "mae" else 2
-    step_weights = plain_weights(length, weighting)
     time_error, time_count, frequency_error, frequency_count = 0.0, 0.0, 0.0, 0.0
     for b in range(size):
         for c in range(channels):
             steps = [t for t in range(length) if observed[b, t, c]]
-            time_error += sum(step_weights[t] * abs(difference[b, t, c]) ** power for t in steps)
-            time_count += sum(step_weights[t] for t in steps)
+            time_error += sum(abs(difference[b, t, c]) ** power for t in steps)
+            time_count += len(steps)
             for k in range(length // 2 + 1):
                 waves = [difference[b, t, c] * np.exp(-2j * np.pi * k * t / length) for t in steps]
                 frequency_error += abs(sum(waves) / math.sqrt(length)) ** power
@@ -60,24 +46,23 @@ def pair(shape: tuple, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     seed=st.integers(0, 999),
     kind=KINDS,
     frequency_weight=st.floats(0, 1),
-    weighting=WEIGHTINGS,
     share=st.floats(0, 1),
 )
-def test_loss_agrees_with_plain_loops(shape, seed, kind, frequency_weight, weighting, share):
+def test_loss_agrees_with_plain_loops(shape, seed, kind, frequency_weight, share):
     prediction, target = pair(shape, seed)
     observed = np.random.default_rng(seed).uniform(size=shape) >= share
     difference = (prediction - target).double().numpy()
-    options = {"kind": kind, "frequency_weight": frequency_weight, "horizon_weighting": weighting}
+    options = {"kind": kind, "frequency_weight": frequency_weight}
 
     spoiled = torch.where(torch.from_numpy(observed), target, torch.nan)
     masked = forecast_loss(prediction, spoiled, torch.from_numpy(observed).float(), **options)
-    expected = plain_loss(difference, observed, kind, frequency_weight, weighting)
+    expected = plain_loss(difference, observed, kind, frequency_weight)
     assert masked.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
     whole = forecast_loss(prediction, target, **options)
     everywhere = np.ones(shape, dtype=bool)
     assert whole.item() == pytest.approx(
-        plain_loss(difference, everywhere, kind, frequency_weight, weighting), rel=1e-4, abs=1e-6
+        plain_loss(difference, everywhere, kind, frequency_weight), rel=1e-4, abs=1e-6
     )
     assert forecast_loss(prediction, target, torch.from_numpy(everywhere), **options).item() == pytest.approx(
         whole.item(), rel=1e-5
@@ -94,11 +79,10 @@ def test_the_frequency_part_is_numpys(kind):
     )
 
 
-@pytest.mark.parametrize("weighting", ["none", "early", "late"])
 @pytest.mark.parametrize("kind", ["mse", "mae"])
-def test_what_nobody_observed_changes_nothing(kind, weighting):
+def test_what_nobody_observed_changes_nothing(kind):
     prediction, target = pair((3, 8, 2), 1)
-    options = {"kind": kind, "frequency_weight": 0.4, "horizon_weighting": weighting}
+    options = {"kind": kind, "frequency_weight": 0.4}
     observed = torch.ones(3, 8, 2)
     observed[1], observed[0, :, 1] = 0, 0
     masked = forecast_loss(prediction, target, observed, **options)
@@ -110,10 +94,9 @@ def test_what_nobody_observed_changes_nothing(kind, weighting):
     assert forecast_loss(prediction, target, torch.zeros(3, 8, 2), **options).item() == 0
 
 
-@pytest.mark.parametrize("weighting", ["none", "early", "late"])
 @pytest.mark.parametrize("kind", ["mse", "mae"])
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_gradients_are_finite_whatever_the_hidden_entries_hold(kind, weighting, share):
+def test_gradients_are_finite_whatever_the_hidden_entries_hold(kind, share):
     prediction, target = pair((3, 8, 2), 2)
     observed = torch.rand(3, 8, 2) >= share
     prediction.requires_grad_()
@@ -121,9 +104,7 @@ def test_gradients_are_finite_whatever_the_hidden_entries_hold(kind, weighting, 
     # one exact hit: the absolute value of a complex 0
     with torch.no_grad():
         spoiled[0, :, 0] = prediction[0, :, 0]
-    forecast_loss(
-        prediction, spoiled, observed, kind=kind, frequency_weight=0.5, horizon_weighting=weighting
-    ).backward()
+    forecast_loss(prediction, spoiled, observed, kind=kind, frequency_weight=0.5).backward()
     assert torch.isfinite(prediction.grad).all()
     assert (prediction.grad[~observed.any(dim=1, keepdim=True).expand(3, 8, 2)] == 0).all()
 
@@ -139,27 +120,9 @@ def test_the_default_is_the_plain_mean_error(shape, seed, kind):
     assert torch.equal(forecast_loss(prediction, target, observed, kind), expected)
 
 
-@settings(max_examples=30, deadline=None)
-@given(length=st.integers(1, 800), kind=WEIGHTINGS)
-def test_horizon_weights(length, kind):
-    weights = horizon_weights(length, kind)
-    np.testing.assert_allclose(weights.numpy(), plain_weights(length, kind), rtol=1e-4)
-    steps = weights.diff()
-    if kind == "late":
-        assert (steps > 0).all()
-    elif kind == "early":
-        assert (steps[:50] < 0).all()
-        assert (steps <= 0).all()
-
-
-def test_unknown_weighting_is_refused():
-    with pytest.raises(ValueError, match="horizon_weighting='middle': expected 'none', 'early' or 'late'"):
-        horizon_weights(4, "middle")
-
-
 def test_the_model_uses_its_configured_loss():
     assert modeling_timedistill.forecast_loss is forecast_loss
-    options = {"frequency_weight": 0.35, "horizon_weighting": "late"}
+    options = {"frequency_weight": 0.35}
     model = tiny("linear", loss="mae", **options)
     x, y, observed = torch.randn(3, 29, 2), torch.randn(3, 10, 2), torch.rand(3, 10, 2) > 0.3
     output = model(past_values=x, future_values=y, future_observed_mask=observed)
@@ -169,5 +132,5 @@ def test_the_model_uses_its_configured_loss():
 
 def test_low_precision_forecasts_are_scored_in_float32():
     prediction, target = pair((2, 8, 2), 3)
-    loss = forecast_loss(prediction.bfloat16(), target, kind="mae", frequency_weight=0.5, horizon_weighting="early")
+    loss = forecast_loss(prediction.bfloat16(), target, kind="mae", frequency_weight=0.5)
     assert loss.dtype == torch.float32

@@ -133,7 +133,6 @@ def test_what_a_table_cannot_do_is_said(here, table, tmp_path, monkeypatch, caps
 
     assert "a table of forecasts is a teacher on its own" in refused("--teacher", table, "patchtst")
     assert "--teacher_signal live with" in refused("--teacher", table, "--teacher_signal", "live")
-    assert "--mixed_windows with" in refused("--teacher", table, "--mixed_windows", 0.5)
     assert "no.parquet': there is no such file" in refused("--teacher", "no.parquet")
     frame = pd.read_parquet(table)
     frame.assign(series="load_7").to_parquet(tmp_path / "ids.parquet")

@@ -17,7 +17,6 @@ from timedistill_hf import (
     TimeDistillTrainingArguments,
 )
 from timedistill_hf.data import Series, SplitSpec, make_windows
-from timedistill_hf.data.mixed import WithMixedWindows
 from timedistill_hf.objective.multi_scale import multi_scale_loss
 from timedistill_hf.teachers.store import store_signal
 from timedistill_hf.training.closed_form import INPUT_NOISES, ClosedForm, mixing_matrix, multi_scale_form
@@ -135,18 +134,6 @@ def test_it_is_not_sought_where_few_horizons_are_whole(missing, is_solved, data,
     assert torch.equal(run.model.backbone.projection.weight, before) is not is_solved
     if is_solved:
         assert run.evaluate()["eval_mse"] < 1
-
-
-def test_windows_that_never_happened_do_not_count(data, tmp_path):
-    """Their truth is not known: the map is that of the real windows alone."""
-    teacher = tiny_teacher("patchtst")
-    solved = {}
-    for name, windows in (("real", data.train), ("mixed", WithMixedWindows(data.train, 0.5, 1))):
-        run = trainer(data, tmp_path, teacher, alpha=0.5, beta=0.0)
-        run.train_dataset = windows
-        ClosedForm(data)(run)
-        solved[name] = run.model.backbone.projection.weight
-    torch.testing.assert_close(solved["mixed"], solved["real"])
 
 
 def test_several_students_of_a_run_are_those_of_runs_of_their_own(data, tmp_path):

@@ -52,10 +52,3 @@ def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
     assert "saved at step 5" in one["stopped_at"]
     assert "saved at step 10" in first["stopped_at"]  # they vote every ten steps
     assert "saved at step 10" in second["stopped_at"]
-
-    # the average of the weights is the same on every process, in one or two, and after resuming
-    assert first["averaged"] == second["averaged"]
-    for found in (one["averaged"], first["averaged"]):
-        assert found["weights"][0] == found["weights"][1]
-        assert found["eval_mse"][0] == found["eval_mse"][1]
-    assert first["averaged"]["weights"][0] == pytest.approx(one["averaged"]["weights"][0], abs=1e-4)

@@ -65,26 +65,6 @@ def stopped_at(data, folder: str, batch_size: int) -> str:
     return "never"
 
 
-def averaged(data, folder: str, batch_size: int) -> dict:
-    """The averaged weights that training ends with, here and after resuming within it; and every evaluation."""
-    ends, evaluations = [], []
-    for checkpoint in (None, str(Path(folder, "averaged/checkpoint-4"))):
-        args = ForecastTrainingArguments(
-            output_dir=str(Path(folder, "averaged")), weight_averaging=0.7, max_steps=12, eval_strategy="steps",
-            save_strategy="steps", eval_steps=4, save_steps=4, save_total_limit=None, load_best_model_at_end=False,
-            early_stopping_patience=0, per_device_train_batch_size=batch_size, use_cpu=True, disable_tqdm=True,
-            train_sampling_strategy="sequential",
-        )  # fmt: skip
-        model = new_student()
-        trainer = ForecastTrainer(
-            model, args, train_dataset=Subset(data.train, range(160)), eval_dataset=data.validation
-        )
-        trainer.train(resume_from_checkpoint=checkpoint)
-        ends.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]).tolist())
-        evaluations.append([entry["eval_mse"] for entry in trainer.state.log_history if "eval_mse" in entry])
-    return {"weights": ends, "eval_mse": evaluations}
-
-
 def new_student() -> TimeDistillForPrediction:
     set_seed(5)
     return TimeDistillForPrediction(
@@ -113,7 +93,6 @@ def main(folder: str, batch_size: int) -> None:
     trainer.train()
     record = {"stored": stored_signal(data, folder), "stopped_at": stopped_at(data, folder, batch_size)}
     record["cached"] = cached(folder)
-    record["averaged"] = averaged(data, folder, batch_size)
     state = torch.cat([tensor.flatten() for tensor in trainer.regressor.state_dict().values()])
     record |= {
         "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],

@@ -167,10 +167,6 @@ def _lineage(runs: Sequence[dict]) -> str:
             for index, name in enumerate(mixed[0]["members"])
         ]
         said += f" The teachers are taken together with weights found on validation windows: {', '.join(weights)}."
-        gates = [mix["gate"] for mix in mixed if mix.get("gate")]
-        if gates:
-            used = sum(gate["is_used"] for gate in gates)
-            said += f" A gate by window and channel was tried in {len(gates)} runs and is used in {used}."
     return "\n\n".join(part for part in (said, _member_table(runs)) if part)
 
 

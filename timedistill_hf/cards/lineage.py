@@ -158,26 +158,7 @@ def _is_family(source: str) -> bool:
 
 
 def _mixing(results: dict) -> str:
-    """How several teachers make one, and what a gate had to do with it."""
-    mix, settings = results["teacher"]["mix"], results["settings"]
-    if settings.get("teacher_mix", "mean") == "mean":
+    if results["settings"].get("teacher_mix", "mean") == "mean":
         return "The teachers' forecasts are averaged with equal weights."
-    fixed = "weights from the validation windows, with a pull towards equal ones"
-    gate = mix.get("gate")
-    if gate is None:
-        return f"The teachers' forecasts are averaged with {fixed}."
-    if gate["mse"] is None:
-        return f"There were too few validation windows for a gate: the teachers' forecasts are averaged with {fixed}."
-    judged = (
-        f"on the later validation windows, which it had not seen, it had an MSE of {gate['mse']:.4f}, {fixed} "
-        f"{gate['fallback_mse']:.4f}"
-    )
-    if not gate["is_used"]:
-        return (
-            f"A gate by window and channel was tried and is not used: {judged}, which therefore average the teachers."
-        )
-    shares = ", ".join(f"{name} {share:.3f}" for name, share in zip(mix["members"], gate["mean_shares"], strict=True))
-    return (
-        f"A gate weighs the teachers anew in each window and channel: {judged}. Its mean shares there were {shares}; "
-        "the weights in the table are what it was compared with."
-    )
+    weights = "weights from the validation windows, with a pull towards equal ones"
+    return f"The teachers' forecasts are averaged with {weights}."

@@ -12,11 +12,11 @@ from .lineage import heard_teacher, hub_ids, lineage
 CONTROLS = ("teacher", "student_no_kd", "linear", "seasonal_naive")
 _OBJECTIVE = (
     "alpha", "beta", "num_scales", "temperature", "kl_reduction", "kl_floor", "teacher_loss", "loss",
-    "frequency_weight", "horizon_weighting",
+    "frequency_weight",
 )  # fmt: skip
 _TRAINING = (
-    "recipe", "teacher_weights", "shrinkage", "max_parameters", "mixed_windows", "learning_rate", "lr_scheduler_type",
-    "lr_epoch_decay", "weight_decay", "max_grad_norm", "weight_averaging", "num_train_epochs", "max_steps",
+    "recipe", "teacher_weights", "shrinkage", "max_parameters", "learning_rate", "lr_scheduler_type",
+    "lr_epoch_decay", "weight_decay", "max_grad_norm", "num_train_epochs", "max_steps",
     "step_limit", "early_stopping_patience", "per_device_train_batch_size", "series_per_batch", "world_size", "seed",
 )  # fmt: skip
 

@@ -26,11 +26,10 @@ from .card import (
 
 _ARGUMENTS = (
     "alpha", "beta", "num_scales", "temperature", "kl_reduction", "kl_floor", "teacher_loss", "loss",
-    "frequency_weight", "horizon_weighting", "learning_rate", "lr_scheduler_type", "lr_epoch_decay",
-    "weight_decay", "max_grad_norm", "weight_averaging", "per_device_train_batch_size", "gradient_accumulation_steps",
-    "world_size", "early_stopping_patience", "seed",
+    "frequency_weight", "learning_rate", "lr_scheduler_type", "lr_epoch_decay", "weight_decay", "max_grad_norm",
+    "per_device_train_batch_size", "gradient_accumulation_steps", "world_size", "early_stopping_patience", "seed",
 )  # fmt: skip
-_OF_THE_OBJECTIVE = _ARGUMENTS[:6]
+_OF_THE_OBJECTIVE = _ARGUMENTS[:7]
 
 
 @dataclass(frozen=True)

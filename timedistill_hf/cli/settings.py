@@ -192,9 +192,8 @@ class DistillSettings:
     teacher_mix: str = field(
         default="mean",
         metadata={
-            "help": "How several teachers count: their 'mean', weighted by 'validation', or a 'gate' by window where "
-            "that is better on validation.",
-            "choices": ["mean", "validation", "gate"],
+            "help": "How several teachers count: alike ('mean'), or with weights that 'validation' chooses.",
+            "choices": ["mean", "validation"],
         },
     )
     teacher_config: str | None = field(
@@ -257,13 +256,6 @@ class DistillSettings:
     max_parameters: int = field(
         default=1_500_000, metadata={"help": "With a combination: parameters that the student may have."}
     )
-    mixed_windows: float = field(
-        default=0.0,
-        metadata={
-            "help": "Extra training windows, as a share of the real ones, that are mixed from two and labelled by the "
-            "teacher alone."
-        },
-    )
     series_per_batch: int | None = field(
         default=None,
         metadata={
@@ -300,8 +292,6 @@ class DistillSettings:
         for name in ("shrinkage", "teacher_shrinkage"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name}={getattr(self, name)}: expected a number from 0")
-        if not 0 <= self.mixed_windows < float("inf"):
-            raise InputError(f"mixed_windows={self.mixed_windows}: expected a number from 0")
         for name in ("max_parameters", "series_per_batch", "step_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:

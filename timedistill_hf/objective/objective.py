@@ -9,17 +9,6 @@ from .multi_period import KL_REDUCTIONS, check_floor, multi_period_loss
 from .multi_scale import multi_scale_loss
 
 
-HORIZON_WEIGHTINGS = ("none", "early", "late")
-
-
-def check_supervision(frequency_weight: float, horizon_weighting: str) -> None:
-    """Raise a `ValueError` where the supervised loss is not one that [`forecast_loss`] knows."""
-    if not 0 <= frequency_weight <= 1:
-        raise ValueError(f"frequency_weight={frequency_weight}: expected a share from 0 to 1")
-    if horizon_weighting not in HORIZON_WEIGHTINGS:
-        raise ValueError(f"horizon_weighting={horizon_weighting!r}: expected one of {HORIZON_WEIGHTINGS}")
-
-
 @dataclass(frozen=True)
 class TimeDistillObjective:
     r"""L = L_sup + alpha (L_scale^Y + L_period^Y) + beta (L_scale^H + L_period^H), arXiv 2502.15016, equation of 4.3.
@@ -37,7 +26,6 @@ class TimeDistillObjective:
         kl_floor: added to the student's distribution before its logarithm (1e-8 in the published implementation).
         loss: supervised error against the truth, `"mse"` or `"mae"`.
         frequency_weight: share of that error which is taken between the spectra, see [`forecast_loss`].
-        horizon_weighting: how it weighs the steps ahead, `"none"`, `"early"` or `"late"`.
         teacher_loss: error against the teacher's forecast at every scale, `"mse"` (published) or `"mae"`.
     """
 
@@ -51,7 +39,6 @@ class TimeDistillObjective:
     kl_floor: float = 0.0
     loss: str = "mse"
     frequency_weight: float = 0.0
-    horizon_weighting: str = "none"
     teacher_loss: str = "mse"
 
     def __post_init__(self):
@@ -73,7 +60,8 @@ class TimeDistillObjective:
         for name in ("loss", "teacher_loss"):
             if getattr(self, name) not in ("mse", "mae"):
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected 'mse' or 'mae'")
-        check_supervision(self.frequency_weight, self.horizon_weighting)
+        if not 0 <= self.frequency_weight <= 1:
+            raise ValueError(f"frequency_weight={self.frequency_weight}: expected a share from 0 to 1")
 
     def __call__(
         self,
@@ -100,9 +88,7 @@ class TimeDistillObjective:
             The unweighted terms by name (`supervised`, `prediction_scale`, `prediction_period`, `feature_scale`,
             `feature_period`, as far as computed) and their weighted sum, `loss`.
         """
-        supervised = forecast_loss(
-            prediction, target, observed, self.loss, self.frequency_weight, self.horizon_weighting
-        )
+        supervised = forecast_loss(prediction, target, observed, self.loss, self.frequency_weight)
         terms = {"supervised": supervised}
         total = terms["supervised"]
         if self.alpha and teacher_prediction is not None:

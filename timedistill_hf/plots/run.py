@@ -17,7 +17,6 @@ from ..files import read_json
 from ..loading import load_model, load_processor, load_teacher_for
 from ..run_folder import HISTORY, RESULTS
 from ..teachers import FAMILIES, FrozenTeacher
-from ..teachers.gate import validation_gated
 from ..teachers.several import SeveralTeachers
 from ..teachers.table import TableTeacher, is_table
 from .accuracy import accuracy_figure
@@ -137,7 +136,7 @@ def _data(run: Path, results: dict, settings: PlotSettings) -> ForecastData:
 
 
 def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
-    """What taught the run's student; a gate is not saved, it is fitted again to the same windows."""
+    """What taught the run's student."""
     sources, about = results["settings"]["teacher"], results["teacher"]
     if is_table(sources[0]):
         return TableTeacher(sources[0], data)
@@ -149,6 +148,4 @@ def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
     teachers = [load_teacher_for(str(place), data, revision) for place in places]
     if len(teachers) == 1:
         return teachers[0]
-    if (about["mix"].get("gate") or {}).get("is_used"):
-        return validation_gated(teachers, data, shrinkage=results["settings"]["teacher_shrinkage"])
     return SeveralTeachers(teachers, about["mix"]["weights"])

@@ -18,8 +18,8 @@ def combine(
     Args:
         students: of the same lengths and channels, none of them a combination.
         weights: one a student.
-        loss: `loss`, `frequency_weight` and `horizon_weighting` of the whole, which fine-tuning minimises; else the
-            configuration's defaults. Members keep their own.
+        loss: `loss` and `frequency_weight` of the whole, which fine-tuning minimises; else the configuration's
+            defaults. Members keep their own.
 
     Raises:
         ValueError: there are no students, their shapes differ, one is a combination, or the weights are not as many.

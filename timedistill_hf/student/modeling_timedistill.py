@@ -137,7 +137,6 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
                 future_observed_mask,
                 kind=self.config.loss,
                 frequency_weight=self.config.frequency_weight,
-                horizon_weighting=self.config.horizon_weighting,
             )
         return TimeDistillOutput(loss=loss, prediction_outputs=forecast, loc=loc, scale=scale, feature=feature)
 

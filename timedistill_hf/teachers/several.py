@@ -58,16 +58,11 @@ class SeveralTeachers(FrozenTeacher):
         self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
     ) -> TeacherSignal:
         signals = [teacher(past_values, past_observed_mask, **time_features) for teacher in self.members]
-        shares = self.shares(past_values, past_observed_mask)
-        forecast = sum(share * signal.prediction_outputs for share, signal in zip(shares, signals, strict=True))
+        forecast = sum(
+            weight * signal.prediction_outputs for weight, signal in zip(self.weights, signals, strict=True)
+        )
         features = [signal.feature for signal in signals if signal.feature is not None]
         return TeacherSignal(forecast, torch.cat(features, dim=-1) if features else None)
-
-    def shares(
-        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None
-    ) -> Sequence[float | torch.Tensor]:
-        """What each member counts in these windows: a number, or `[B, 1, C]`."""
-        return self.weights
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
         self._check_each(lambda teacher: teacher.check_fits(context_length, prediction_length, num_input_channels))

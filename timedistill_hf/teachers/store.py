@@ -13,8 +13,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch.utils.data import Dataset, Subset
 
-from ..data.mixed import TrainWindows
-from ..data.windows import windows_at_once
+from ..data.windows import WindowDataset, windows_at_once
 from ..readable import readable_seconds
 from .signal import FrozenTeacher, TeacherSignal
 from .store_filling import fill_store, processes, run_teacher
@@ -40,7 +39,7 @@ def split_signal(inputs: dict) -> tuple[dict, TeacherSignal | None]:
 
 
 def find_store(
-    teacher: FrozenTeacher, windows: TrainWindows, directory: str | Path, *, dtype: torch.dtype = torch.float32
+    teacher: FrozenTeacher, windows: WindowDataset, directory: str | Path, *, dtype: torch.dtype = torch.float32
 ) -> StoreFolder | None:
     """The complete store of that signal in `directory`, where there is one; the teacher is not run."""
     store = complete_store(Path(directory) / store_fingerprint(teacher, windows, dtype))
@@ -49,7 +48,7 @@ def find_store(
 
 def store_signal(
     teacher: FrozenTeacher,
-    windows: TrainWindows,
+    windows: WindowDataset,
     directory: str | Path,
     *,
     dtype: torch.dtype = torch.float32,
@@ -85,7 +84,7 @@ def store_signal(
 
 
 def planned_store(
-    teacher: FrozenTeacher, windows: TrainWindows, directory: str | Path, dtype: torch.dtype
+    teacher: FrozenTeacher, windows: WindowDataset, directory: str | Path, dtype: torch.dtype
 ) -> StoreFolder:
     """Where the signal goes, and how it will be cut; nothing is written."""
     layout = plan_store(teacher, windows, dtype)
@@ -114,7 +113,7 @@ class StoreEstimate:
 
 def estimate_store(
     teacher: FrozenTeacher,
-    windows: TrainWindows,
+    windows: WindowDataset,
     directory: str | Path,
     *,
     dtype: torch.dtype = torch.float32,
@@ -142,7 +141,7 @@ class StoredSignalDataset(Dataset):
     needed, are left out.
     """
 
-    def __init__(self, windows: TrainWindows, store: StoreFolder):
+    def __init__(self, windows: WindowDataset, store: StoreFolder):
         self.windows = windows.with_time_features(None)
         self.folder = store.path
         self.layout = store.layout

@@ -19,8 +19,7 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
 
-from ..data.mixed import TrainWindows
-from ..data.windows import split_targets
+from ..data.windows import WindowDataset, split_targets
 from ..errors import InputError
 from ..files import staged_file
 from ..readable import readable_seconds
@@ -36,7 +35,7 @@ _PATIENCE_SECONDS = 600
 _SHOWN = {"prediction_outputs": "forecast", "feature": "feature"}
 
 
-def fill_store(teacher: FrozenTeacher, windows: TrainWindows, store: StoreFolder, batch_size: int) -> None:
+def fill_store(teacher: FrozenTeacher, windows: WindowDataset, store: StoreFolder, batch_size: int) -> None:
     """Run the teacher over the windows whose shards are missing; all processes of a run must call this.
 
     Raises:
@@ -83,7 +82,7 @@ class _Filling:
     """
 
     teacher: FrozenTeacher
-    windows: TrainWindows
+    windows: WindowDataset
     store: StoreFolder
     batch_size: int
     to_fill: int
@@ -137,7 +136,7 @@ def processes(count: int) -> str:
 
 
 def run_teacher(
-    teacher: FrozenTeacher, windows: TrainWindows, rows: range | list[int], batch_size: int
+    teacher: FrozenTeacher, windows: WindowDataset, rows: range | list[int], batch_size: int
 ) -> Iterator[TeacherSignal]:
     """The teacher's signal for these windows, batch by batch, on its device."""
     device = teacher.device

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..data.mixed import TrainWindows
-from ..data.windows import split_targets
+from ..data.windows import WindowDataset, split_targets
 from ..errors import InputError
 from .signal import FrozenTeacher
 
@@ -61,7 +60,7 @@ class StoreLayout:
         return range(first, min(first + self.windows_per_shard, self.num_windows))
 
 
-def plan_store(teacher: FrozenTeacher, windows: TrainWindows, dtype: torch.dtype = torch.float32) -> StoreLayout:
+def plan_store(teacher: FrozenTeacher, windows: WindowDataset, dtype: torch.dtype = torch.float32) -> StoreLayout:
     """The layout of the teacher's signal for these windows; the teacher is run on one of them, to see its shapes."""
     shapes = signal_shapes(teacher, windows)
     return StoreLayout(
@@ -74,7 +73,7 @@ def plan_store(teacher: FrozenTeacher, windows: TrainWindows, dtype: torch.dtype
     )
 
 
-def signal_shapes(teacher: FrozenTeacher, windows: TrainWindows) -> dict[str, list[int]]:
+def signal_shapes(teacher: FrozenTeacher, windows: WindowDataset) -> dict[str, list[int]]:
     """The shapes of the teacher's signal for a window; one is run to see them."""
     inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[0].items()})
     device = teacher.device
@@ -94,7 +93,7 @@ def windows_per_shard(num_windows: int, bytes_per_window: int) -> int:
     return max(1, min(num_windows, share, _SHARD_BYTES // bytes_per_window))
 
 
-def store_fingerprint(teacher: FrozenTeacher, windows: TrainWindows, dtype: torch.dtype = torch.float32) -> str:
+def store_fingerprint(teacher: FrozenTeacher, windows: WindowDataset, dtype: torch.dtype = torch.float32) -> str:
     """A hash of all that the store's content depends on; the teacher is not run."""
     precision = () if dtype == torch.float32 else (dtype_name(dtype),)  # what was stored before there was a choice
     parts = (_FORMAT, teacher.fingerprint(), windows.fingerprint(), *precision)

@@ -8,7 +8,7 @@ from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
 from ..errors import InputError
-from ..objective.objective import HORIZON_WEIGHTINGS, TimeDistillObjective, check_supervision
+from ..objective.objective import TimeDistillObjective
 
 
 _AT_LEAST_ONE = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
@@ -29,13 +29,6 @@ class ForecastTrainingArguments(TrainingArguments):
         default=0.0,
         metadata={"help": "Share of the supervised error that is taken between the spectra, from 0 to 1 (FreDF)."},
     )
-    horizon_weighting: str = field(
-        default="none",
-        metadata={
-            "help": "How the supervised error weighs the steps ahead: alike, the 'early' ones more, or the 'late'.",
-            "choices": list(HORIZON_WEIGHTINGS),
-        },
-    )
     early_stopping_patience: int = field(
         default=5,
         metadata={"help": "Stop after this many evaluations without a better validation MSE; 0 never stops."},
@@ -46,10 +39,6 @@ class ForecastTrainingArguments(TrainingArguments):
     )
     lr_constant_epochs: int = field(
         default=1, metadata={"help": "With lr_epoch_decay: epochs at the full learning rate before the first decay."}
-    )
-    weight_averaging: float = field(
-        default=0.0,
-        metadata={"help": "Decay per step of the moving average of weights that is evaluated and saved; 0 is off."},
     )
     learning_rate: float = field(default=1e-3, metadata={"help": "Initial learning rate."})
     num_train_epochs: float = field(default=10.0, metadata={"help": "Passes over the training windows at most."})
@@ -93,10 +82,8 @@ class ForecastTrainingArguments(TrainingArguments):
             )
         if self.loss not in ("mse", "mae"):
             raise InputError(f"loss={self.loss!r}: expected 'mse' or 'mae'")
-        try:
-            check_supervision(self.frequency_weight, self.horizon_weighting)
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        if not 0 <= self.frequency_weight <= 1:
+            raise InputError(f"frequency_weight={self.frequency_weight}: expected a share from 0 to 1")
         if self.early_stopping_patience < 0:
             raise InputError(f"early_stopping_patience={self.early_stopping_patience}: expected 0 (off) or more")
         if self.lr_epoch_decay is not None and not 0 < self.lr_epoch_decay <= 1:
@@ -122,11 +109,7 @@ class ForecastTrainingArguments(TrainingArguments):
     @property
     def supervision(self) -> dict:
         """The supervised loss, as a student's configuration and `forecast_loss` name its parts."""
-        return {
-            "loss": self.loss,
-            "frequency_weight": self.frequency_weight,
-            "horizon_weighting": self.horizon_weighting,
-        }
+        return {"loss": self.loss, "frequency_weight": self.frequency_weight}
 
     def identity(self) -> dict:
         """What a resumed run must have in common with the one that began: all arguments, and how it was launched."""
@@ -144,7 +127,7 @@ class ForecastTrainingArguments(TrainingArguments):
         for name in ("weight_decay", "max_grad_norm", "adam_epsilon"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name}={getattr(self, name)}: expected a number from 0")
-        for name in ("adam_beta1", "adam_beta2", "weight_averaging"):
+        for name in ("adam_beta1", "adam_beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected a number from 0 to below 1")
         for name in _AT_LEAST_ONE:
@@ -238,7 +221,6 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
             kl_floor=self.kl_floor,
             loss=self.loss,
             frequency_weight=self.frequency_weight,
-            horizon_weighting=self.horizon_weighting,
             teacher_loss=self.teacher_loss,
         )
 

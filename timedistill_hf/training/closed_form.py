@@ -17,7 +17,7 @@ from functools import cached_property
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ..data.windows import ForecastData, split_targets
@@ -113,7 +113,7 @@ class ClosedForm:
         """In place of `trainer.train()`: the best map, with the noise that validation prefers.
 
         Args:
-            trainer: of a student that has a closed form. Of its training windows those count that really happened.
+            trainer: of a student that has a closed form.
 
         Returns:
             Whether it was found: there is none where the teacher's signal is missing on some windows, and it is not
@@ -156,9 +156,8 @@ class ClosedForm:
 
     def _taught_by(self, trainer: TimeDistillTrainer) -> TeacherMoments:
         if self._taught is None:
-            windows = Subset(trainer.train_dataset, range(len(self.data.train)))
             args = trainer.args
-            self._taught = TeacherMoments.of(windows, trainer.teacher, args.device, args.eval_batch_size)
+            self._taught = TeacherMoments.of(trainer.train_dataset, trainer.teacher, args.device, args.eval_batch_size)
         return self._taught
 
     def _variance(self, length: int) -> float:

@@ -13,7 +13,6 @@ Arguments = TypeVar("Arguments", bound=ForecastTrainingArguments)
 _PROCEDURE = (
     "loss",
     "frequency_weight",
-    "horizon_weighting",
     "learning_rate",
     "weight_decay",
     "max_grad_norm",
@@ -23,7 +22,6 @@ _PROCEDURE = (
     "warmup_steps",
     "num_train_epochs",
     "early_stopping_patience",
-    "weight_averaging",
     "per_device_train_batch_size",
 )
 

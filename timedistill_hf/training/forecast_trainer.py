@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub import CommitInfo
+from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from ..adapters import StudentAdapter, adapter_of
@@ -18,14 +19,13 @@ from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping
 from .interruption import SaveOnTerminationCallback
-from .weight_averaging import WeightAveragingTrainer
 
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
 
-class ForecastTrainer(WeightAveragingTrainer):
+class ForecastTrainer(Trainer):
     """Trains a model with `past_values -> prediction_outputs` on windows: teachers, controls, plain students.
 
     Evaluation reports `eval_mse` and `eval_mae` over every observed entry of every window, each counted once also on
@@ -75,7 +75,7 @@ class ForecastTrainer(WeightAveragingTrainer):
             self._on_termination.restore()
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """The supervised error over the batch's observed entries (`args.loss` and its weightings)."""
+        """The supervised error over the batch's observed entries (`args.loss`, `args.frequency_weight`)."""
         inputs, targets = split_targets(inputs)
         if self._teacher_forcing and model.training:
             inputs["future_values"] = targets["future_values"]
@@ -86,7 +86,6 @@ class ForecastTrainer(WeightAveragingTrainer):
             targets.get("future_observed_mask"),
             self.args.loss,
             self.args.frequency_weight,
-            self.args.horizon_weighting,
         )
         return (loss, outputs) if return_outputs else loss
 
@@ -105,7 +104,7 @@ class ForecastTrainer(WeightAveragingTrainer):
         output = super().evaluation_loop(dataloader, description, *args, metric_key_prefix=metric_key_prefix, **kwargs)
         if self._sums_per_window:
             # the stock mean of batch losses is biased by a short last batch
-            # (of the plain error: its weightings along the horizon or in frequency are for training)
+            # (of the plain error: its share in frequency is for training)
             output.metrics[f"{metric_key_prefix}_loss"] = output.metrics[f"{metric_key_prefix}_{self.args.loss}"]
         return output
 
