@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 
 
+_MAX_LENGTH = 100  # characters of a name that is shown, or compared with others
+
+
 class InputError(ValueError):
     """A setting, file or model that cannot be used as given. Scripts print it on one line and end with exit code 2."""
 
@@ -21,11 +24,12 @@ class Terminated(SystemExit):
 
 def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
     """The end of a message about a name that is not known: `; did you mean 'etth1'?`, or `otherwise`."""
-    nearest = difflib.get_close_matches(str(name), list(known), n=1)
+    names = [each for each in known if len(each) <= _MAX_LENGTH]  # a long pair takes minutes
+    nearest = difflib.get_close_matches(str(name)[:_MAX_LENGTH], names, n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else otherwise
 
 
 def listed(names: Iterable, most: int = 10) -> str:
     """Names for a message, as a list; of many only the first."""
-    names = [str(name) for name in names]
+    names = [str(name)[:_MAX_LENGTH] for name in names]
     return str(names) if len(names) <= most else f"{str(names[:most])[:-1]}, and {len(names) - most} more]"

@@ -4,18 +4,24 @@ import datetime
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 
 from .data.calendar import calendar_features
-from .data.frames import channel_names, frame_to_series, is_saved_index, plain_table
+from .data.columns import is_saved_index
+from .data.frames import channel_names, frame_to_series
 from .data.grid import check_frequency
 from .data.series import Series
+from .data.tables import plain_table
 from .errors import InputError, listed
 from .processor import TimeDistillProcessor
 
+
+if TYPE_CHECKING:
+    from .data.tables import Table
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +81,7 @@ class TableWindow:
         return future.take(np.tile(np.arange(len(future)), repeats)).reset_index(drop=True)
 
 
-def read_table(frame: pd.DataFrame, processor: TimeDistillProcessor) -> Series:
+def read_table(frame: "Table", processor: TimeDistillProcessor, duplicates: str = "error") -> Series:
     """A table by the rules of training (order, left-out steps, ids, sentinel), columns in the order of the model.
 
     Columns that the model does not know are left out, with a warning.
@@ -84,7 +90,7 @@ def read_table(frame: pd.DataFrame, processor: TimeDistillProcessor) -> Series:
         InputError: a column or id of the model is missing, an id is unknown to it, the steps are not as far apart as
             in training, or the table cannot be read.
     """
-    frame = plain_table(frame, "history")
+    frame = _with_columns(frame, processor)
     is_wide = processor.id_column is None
     if is_wide:
         _check_channels(frame.columns, processor)
@@ -98,6 +104,7 @@ def read_table(frame: pd.DataFrame, processor: TimeDistillProcessor) -> Series:
         regularize=processor.regularized,
         freq=processor.freq,
         time_zone=processor.time_zone,
+        duplicates=duplicates,
     )
     _check_channels(series.columns, processor)
     used = {series.id_column, series.timestamp_column, *(series.target_columns or series.columns)}
@@ -108,6 +115,16 @@ def read_table(frame: pd.DataFrame, processor: TimeDistillProcessor) -> Series:
     values = series.values[:, [position[column] for column in processor.columns]]
     series = replace(series, values=values, columns=tuple(processor.columns))
     return series.with_missing(processor.sentinels) if processor.sentinels else series
+
+
+def _with_columns(table: "Table", processor: TimeDistillProcessor) -> pd.DataFrame:
+    frame, id_column = plain_table(table, "history", processor.id_column)
+    if id_column != processor.id_column:
+        raise InputError(
+            f"the history has ids ({id_column!r}) in its index, the model was trained on a column a series: give "
+            "a wide table, or use predict_df"
+        )
+    return frame
 
 
 def _check_channels(columns: Iterable[str], processor: TimeDistillProcessor) -> None:
@@ -134,18 +151,19 @@ def _ids(channels: Iterable[str], targets: Sequence[str]) -> list[str]:
     )
 
 
-def read_window(frame: pd.DataFrame, processor: TimeDistillProcessor) -> TableWindow:
+def read_window(frame: "Table", processor: TimeDistillProcessor, duplicates: str = "error") -> TableWindow:
     """The last window of a table, by the rules of forecasting.
 
     The table is read as in training ([`read_table`]). Of a history shorter than the look-back the steps
     before it count as missing, and so does what an id lacks at the end of a long table; a warning tells of both.
+    Several rows of one series at one time are an error, or what `duplicates` says ([`without_duplicates`]).
 
     Raises:
         InputError: the table cannot be read, its columns, ids or frequency are not those of the model, or a channel
             has fewer known values in the window than one season has steps (or than half the look-back).
     """
-    frame = plain_table(frame, "history")
-    series = read_table(frame, processor)
+    frame = _with_columns(frame, processor)
+    series = read_table(frame, processor, duplicates)
     timed = series.timestamps is not None
     freq = processor.freq or series.freq
     if timed and not processor.regularized:

@@ -1,7 +1,6 @@
 """A model and its processor together: raw values in, a forecast in the data's units out."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ from .teachers import Teacher, hub_options
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .data.tables import Table
     from .forecast_table import TableWindow
 
 
@@ -55,12 +55,17 @@ class Forecaster:
         check_fits(model, processor)
         return cls(model, processor)
 
-    def predict(self, history: "np.ndarray | torch.Tensor | pd.DataFrame") -> "np.ndarray | pd.DataFrame":
+    def predict(
+        self, history: "np.ndarray | torch.Tensor | Table", *, duplicates: str = "error"
+    ) -> "np.ndarray | pd.DataFrame":
         """Forecast what follows `history`, both in the data's units.
 
         Args:
-            history: `[T, C]` or `[B, T, C]` with T at least the look-back and NaN where missing, or a DataFrame like
-                the one of training, which is read by the rules of [`read_window`]; only the last look-back counts.
+            history: `[T, C]` or `[B, T, C]` with T at least the look-back and NaN (or a mask) where missing, or a
+                table like the one of training (a DataFrame of pandas or polars, an Arrow table, a `datasets.Dataset`),
+                which is read by the rules of [`read_window`]; only the last look-back counts.
+            duplicates: what several rows of one series at one time become: `"error"`, `"last"` of them or their
+                `"mean"`.
 
         Returns:
             `[S, C]` or `[B, S, C]`; for a DataFrame one like it, wide or long: its time column, where it has one, with
@@ -72,13 +77,12 @@ class Forecaster:
         if isinstance(history, (np.ndarray, torch.Tensor)):
             forecast = self._forecast(self.processor(history))
             return forecast if history.ndim == 3 else forecast[0]
-        import pandas as pd
-
+        from .data.tables import is_table
         from .forecast_table import read_window
 
-        if not isinstance(history, pd.DataFrame):
+        if not is_table(history):
             raise InputError(f"{type(history).__name__!r} is no kind of history: give a DataFrame or an array")
-        return self.predict_window(read_window(history, self.processor))
+        return self.predict_window(read_window(history, self.processor, duplicates))
 
     def predict_window(self, window: "TableWindow") -> "pd.DataFrame":
         """The forecast of a table's window, as such a table."""
@@ -86,7 +90,7 @@ class Forecaster:
 
     def predict_df(
         self,
-        df: "pd.DataFrame",
+        df: "Table",
         *,
         id_column: str | None = None,
         timestamp_column: str | None = None,
@@ -94,6 +98,7 @@ class Forecaster:
         freq: str | None = None,
         time_zone: str | None = None,
         scaling: str = "auto",
+        duplicates: str = "error",
         batch_size: int | None = None,
     ) -> "pd.DataFrame":
         """Forecast every series of a table from its own last row on, those included that the model has never seen.
@@ -103,9 +108,10 @@ class Forecaster:
         short or broken harms no other.
 
         Args:
-            df: wide (a column a series) or long (id, time, one or more value columns), up to the present.
-            id_column: column of ids, of any type; that of training where `None`, if the table has it, else the table
-                is wide.
+            df: wide (a column a series) or long (id, time, one or more value columns), up to the present: a DataFrame
+                of pandas or polars, an Arrow table, a `datasets.Dataset`.
+            id_column: column of ids, of any type; what the index says, or that of training, where `None`, if the table
+                has it, else the table is wide.
             timestamp_column: that of training, or found by type or name, where `None`.
             target_columns: value columns; those of training in a long table that has them, all others where `None`.
             freq: pandas frequency of the table, where it is not that of training.
@@ -113,6 +119,8 @@ class Forecaster:
                 that of training where `None`.
             scaling: `"auto"` standardises a series that is known from training as there, another with mean and
                 deviation of its own look-back; `"history"` all with their own; `"training"` accepts only known ones.
+            duplicates: what several rows of one series at one time become: `"error"`, `"last"` of them or their
+                `"mean"`.
             batch_size: series in the model at once; as many as make four million values where `None`.
 
         Returns:
@@ -124,13 +132,12 @@ class Forecaster:
             InputError: the table cannot be read, its steps are not those of training, or the model cannot forecast a
                 series by itself.
         """
-        import pandas as pd
-
+        from .data.tables import is_table
         from .series_table import read_series_table, warn_of_short
         from .student.clock_timedistill import TableError
         from .student.frames_timedistill import forecast_panel
 
-        if not isinstance(df, pd.DataFrame):
+        if not is_table(df):
             raise InputError(f"{type(df).__name__!r} is no DataFrame: predict takes arrays")
         self._check_series_by_series()
         table = read_series_table(
@@ -142,6 +149,7 @@ class Forecaster:
             freq=freq,
             time_zone=time_zone,
             scaling=scaling,
+            duplicates=duplicates,
         )
         warn_of_short(table, self.processor)
         self.model.eval()
@@ -175,12 +183,13 @@ def forecast_file(settings: ForecastSettings) -> str:
     Raises:
         InputError: model or table cannot be used as given; nothing is written then.
     """
-    from .data.sources import read_file
+    from .data.files import read_file
     from .forecast_table import read_window
 
     forecaster = Forecaster.from_pretrained(settings.model, revision=settings.revision)
-    frame = read_file(Path(settings.input), settings.id_column or forecaster.processor.id_column)
-    window = None if settings.each_series else read_window(frame, forecaster.processor)
+    id_column = settings.id_column or forecaster.processor.id_column
+    frame = read_file(settings.input, id_column, **settings.number_signs())
+    window = None if settings.each_series else read_window(frame, forecaster.processor, settings.duplicates)
     if torch.accelerator.is_available():
         forecaster.model.to(torch.accelerator.current_accelerator())
     if window is None:

@@ -209,6 +209,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         return inputs
 
     def _to_inputs(self, data: "np.ndarray | torch.Tensor") -> BatchFeature:
+        if isinstance(data, np.ma.MaskedArray):  # what lies below the mask is no value
+            data = data.astype(np.float64).filled(np.nan)
         if isinstance(data, torch.Tensor):
             values = data.detach().cpu().float()
         else:

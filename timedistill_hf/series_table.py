@@ -3,19 +3,23 @@
 import datetime
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from .data.columns import ID_NAMES, check_roles, read_numbers
-from .data.frames import find_timestamp_column, is_saved_index, plain_table, read_datetimes
+from .data.duplicates import check_duplicates, without_duplicates
 from .data.grid import find_frequency
+from .data.reading import KnownColumns, read_columns
 from .errors import InputError, listed
 from .processor import TimeDistillProcessor
 from .student.clock_timedistill import TableError
 from .student.frames_timedistill import Scaler, forecast_frame, known_values, scaler_of
 from .student.panel_timedistill import Panel, read_panel
 
+
+if TYPE_CHECKING:
+    from .data.tables import Table
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +77,7 @@ class SeriesTable:
 
 
 def read_series_table(
-    frame: pd.DataFrame,
+    frame: "Table",
     processor: TimeDistillProcessor,
     *,
     id_column: str | None = None,
@@ -82,32 +86,39 @@ def read_series_table(
     freq: str | None = None,
     time_zone: str | None = None,
     scaling: str = "auto",
+    duplicates: str = "error",
 ) -> SeriesTable:
     """Read a wide or long table whose series need not be those of training.
+
+    Args:
+        frame: a DataFrame, or whatever [`plain_table`] reads.
+        duplicates: see [`without_duplicates`].
 
     Raises:
         InputError: the table cannot be read, or its steps are not those of training and no `freq` says so.
     """
-    if len(frame) == 0:
-        raise InputError("the history has no rows: expected one a time step")
-    frame = plain_table(frame, "history")
-    id_column = id_column or (processor.id_column if processor.id_column in frame.columns else None)
-    if timestamp_column is None and processor.timestamp_column in frame.columns:
-        timestamp_column = processor.timestamp_column
-    timestamp_column = timestamp_column or find_timestamp_column(frame)
-    if id_column is not None and timestamp_column is None:
-        raise InputError(f"the history is long (id column {id_column!r}) and has no time column: name it")
-    target_columns = (
-        list(target_columns) if target_columns else _targets(frame, id_column, timestamp_column, processor)
-    )
-    check_roles(frame, timestamp_column, id_column, target_columns, "history")
-    frame = read_numbers(frame, target_columns, "history")
+    check_duplicates(duplicates)
     time_zone = time_zone or processor.time_zone
-    dates = False
+    read = read_columns(
+        frame,
+        name="history",
+        id_column=id_column,
+        timestamp_column=timestamp_column,
+        target_columns=target_columns,
+        time_zone=time_zone,
+        known=KnownColumns(
+            processor.id_column,
+            processor.timestamp_column,
+            tuple(processor.target_columns or ()),
+            tuple(processor.columns),
+        ),
+    )
+    frame, id_column, timestamp_column = read.frame, read.id_column, read.timestamp_column
+    target_columns = read.target_columns
+    roles = (id_column, timestamp_column, target_columns)
     if timestamp_column is not None:
-        dates = type(frame[timestamp_column].iloc[0]) is datetime.date
-        stamps = read_datetimes(frame[timestamp_column], "history", time_zone)
-        frame = frame.assign(**{timestamp_column: stamps})
+        if duplicates != "error":
+            frame = without_duplicates(frame, *roles, duplicates, "history", time_zone)
         freq = freq or _frequency(frame, id_column, timestamp_column, time_zone, processor)
         if freq is None:
             logger.warning("history: no frequency is known, so rows are equal steps and forecasts have no time column")
@@ -123,8 +134,10 @@ def read_series_table(
         )
         scaler = scaler_of(panel, target_columns, processor.to_dict(), scaling)
     except TableError as error:
+        if timestamp_column is not None:
+            without_duplicates(frame, *roles, "error", "history", time_zone)  # says more, where that is the reason
         raise InputError(f"history: {error}") from error
-    return SeriesTable(frame, panel, scaler, freq=freq, dates=dates, **columns)
+    return SeriesTable(frame, panel, scaler, freq=freq, dates=read.has_dates, **columns)
 
 
 def warn_of_short(table: SeriesTable, processor: TimeDistillProcessor) -> None:
@@ -142,31 +155,6 @@ def warn_of_short(table: SeriesTable, processor: TimeDistillProcessor) -> None:
                 len(known), is_short.sum(), processor.context_length, consequence,
                 listed(names[index] for index in np.flatnonzero(is_short)),
             )  # fmt: skip
-
-
-def _targets(
-    frame: pd.DataFrame, id_column: str | None, timestamp_column: str | None, processor: TimeDistillProcessor
-) -> list[str]:
-    """The value columns of training in a long table that has them; all columns that are left otherwise."""
-    others = [
-        column
-        for column in frame.columns
-        if column not in (id_column, timestamp_column)
-        and not (is_saved_index(column) and pd.api.types.is_integer_dtype(frame[column]))
-    ]
-    trained = processor.target_columns or []
-    if id_column is not None and trained and set(trained) <= set(others):
-        extra = [column for column in others if column not in trained]
-        if extra:
-            logger.warning("history: the model forecasts %s; left out are %s", listed(trained), listed(extra))
-        return [column for column in others if column in trained]
-    looks_long = [column for column in others if column.lower() in ID_NAMES and column not in processor.columns]
-    if id_column is None and looks_long:
-        raise InputError(
-            f"the history has a column {looks_long[0]!r}: if it tells series apart, give id_column={looks_long[0]!r}; "
-            "otherwise name the value columns with target_columns"
-        )
-    return others
 
 
 def _frequency(

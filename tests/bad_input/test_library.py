@@ -25,7 +25,6 @@ SERIES = [
     ("durations", BASE.assign(load_0=pd.Timedelta(hours=1)), "'load_0' .* holds Timedelta.*, no number"),
     ("dates as values", BASE.assign(load_0=BASE["date"]), "'load_0' .* holds Timestamp.*, no number"),
     ("truth among numbers", BASE.assign(load_0=[True, *BASE["load_0"][1:]]), "has True in column 'load_0', no number"),
-    ("periods", BASE.assign(date=pd.period_range("2020-01", periods=400, freq="h")), "Period.*: expected a date such"),
 ]
 
 

@@ -36,7 +36,7 @@ FILES = [
     ("empty parquet", "x.parquet", "", "file size is 0 bytes", "write it anew"),
     ("half a parquet", "x.parquet", "HALF", "cannot be read as parquet", "write it anew"),
     ("another suffix", "x.xlsx", TEXT, "x.xlsx' is no .csv or .parquet", "convert it"),
-    ("packed", "x.csv.gz", b"\x1f\x8b\x08", "x.csv.gz' is no .csv", "convert it"),
+    ("cut and packed", "x.csv.gz", b"\x1f\x8b\x08", "x.csv.gz' cannot be read", "write it anew"),
 ]
 
 CELLS = [
@@ -64,7 +64,7 @@ CELLS = [
     ("one date in all rows", BASE.assign(date="2024-01-01"), "several rows at 2024-01-01", "keep one of them"),
     ("a row twice", pd.concat([BASE, BASE[5:6]]), "several rows at 2020-01-01 05:00:00", "keep one of them"),
     ("long without its id", LONG, "'load_0', no number", "say --id_column store"),
-    ("long without its usual id", LONG.rename(columns={"store": "item_id"}), "'load_0'", "say --id_column item_id"),
+    ("long without its usual id", LONG.rename(columns={"store": "item_id"}), "'item_id'", "give id_column='item_id'"),
 ]  # fmt: skip
 
 ROLES = [
@@ -72,15 +72,15 @@ ROLES = [
      "row 3", "has no id in column 'store': fill it, or drop the row"),
     ("a row of an id twice", pd.concat([LONG, LONG[:1]]), ["--id_column", "store"], "id 'load_0' at", "keep one"),
     ("no such id column", LONG, ["--id_column", "sotre"], "'sotre'", "did you mean 'store'?"),
-    ("ids without time", LONG.drop(columns="date"), ["--id_column", "store"], "'store'", "--timestamp_column"),
-    ("id is time", LONG, ["--id_column", "date"], "'date' cannot hold both", "name another --id_column"),
+    ("ids without time", LONG.drop(columns="date"), ["--id_column", "store"], "'store'", "column, one of ['sales']"),
+    ("id is time", LONG, ["--id_column", "date"], "'date' cannot hold both", "give another id_column"),
     ("id is target", LONG, ["--id_column", "store", "--target_columns", "store"], "'store'", "value columns only"),
     ("no such target", BASE, ["--target_columns", "load"], "no column 'load'", "did you mean 'load_"),
     ("nothing like that target", BASE, ["--target_columns", "x"], "no column 'x'", "it has ['date', 'load_0'"),
     ("time is target", BASE, ["--target_columns", "load_0", "date"], "'date', the column of time", "value columns"),
     ("a target twice", BASE, ["--target_columns", "load_0", "load_0"], "'load_0' twice", "name each column once"),
     ("no such time column", BASE, ["--timestamp_column", "dat"], "no column 'dat'", "did you mean 'date'?"),
-    ("time column of numbers", BASE, ["--timestamp_column", "load_0"], "numbers such as 33.6", "--timestamp_column"),
+    ("time column of numbers", BASE, ["--timestamp_column", "load_0"], "numbers such as 33.6", "timestamp_column"),
     ("columns of the generated series", "synthetic", ["--target_columns", "x"], "fixed columns", "are for files"),
 ]  # fmt: skip
 
@@ -112,8 +112,8 @@ WINDOWS = [
 
 PLACES = [
     ("a near miss", ["--dataset", "ettm3"], "'ettm3'", "did you mean 'ettm"),
-    ("no such file", ["--dataset", "none/such/x.csv"], "no file 'none/such/x.csv'", "--dataset takes a .csv"),
-    ("no name", ["--dataset", ""], "no file ''", "--dataset takes a .csv"),
+    ("no such file", ["--dataset", "none/such/x.csv"], "no file 'none/such/x.csv'", "expected a .csv"),
+    ("no name", ["--dataset", ""], "no file ''", "expected a .csv"),
     ("a folder", ["--dataset", "."], "'.' is a folder", "name a .csv or .parquet file in it"),
     ("no such Hub data set", ["--dataset", "nobody/nothing"], "'nobody/nothing'", "unset HF_HUB_OFFLINE"),
     ("no such data_dir", ["--dataset", "etth1", "--data_dir", "nowhere"], "'nowhere' is no folder", "etth1.parquet"),

@@ -117,7 +117,7 @@ def test_the_generated_series_takes_no_column_options():
         (table()[["date"]], {}, "no value column"),
         (pd.concat([table(), table()]), {}, "several rows at 2024-01-01"),
         (table(a=["x"] * 50), {}, "column 'a' .* holds 'x', no number"),
-        (table(item_id=["x"] * 50, v=np.ones(50)), {}, "--id_column item_id"),
+        (table(item_id=["x"] * 50, v=np.ones(50)), {}, "give id_column='item_id'"),
         (table(), {"target_columns": ["nope"]}, "no column 'nope'"),
         (table().assign(date="monday"), {}, "row 0 .* 'monday': expected a date"),
         (table().assign(date=range(50)), {}, "holds numbers"),

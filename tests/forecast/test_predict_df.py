@@ -304,16 +304,19 @@ def test_without_any_frequency_rows_are_equal_steps(caplog):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda frame: frame.iloc[:0], "history has no rows"),
+        (lambda frame: frame.iloc[:0], "'history' has no rows"),
         (
             lambda frame: pd.concat([frame, frame.iloc[3:4]]),
-            "item 'x' has several rows at one time: .* give time_zone",
+            "several rows for id 'x' at 2024-01-01 03:00:00: .* give time_zone",
         ),
-        (lambda frame: frame.assign(item=frame["item"].where(frame.index != 2)), "row 2 has no id in column 'item'"),
+        (
+            lambda frame: frame.assign(item=frame["item"].where(frame.index != 2)),
+            "row 2 of .* has no id in column 'item'",
+        ),
         (lambda frame: frame.assign(ds=frame["ds"].where(frame.index != 2)), "row 2 of 'history' has no timestamp"),
         (lambda frame: frame.assign(y=frame["y"].where(frame.index != 2, np.inf)), "row 2 holds an infinite value"),
         (lambda frame: frame.assign(y="many"), "holds 'many', no number"),
-        (lambda frame: frame.drop(columns="ds"), "has no time column"),
+        (lambda frame: frame.drop(columns="ds"), "needs a time column: give timestamp_column, one of \\['y'\\]"),
         (lambda frame: frame.to_numpy(), "'ndarray' is no DataFrame: predict takes arrays"),
     ],
 )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..errors import InputError
+from .settings import NumberSettings
 
 
 @dataclass
@@ -34,7 +35,7 @@ class PushModelSettings(HubSettings):
 
 
 @dataclass
-class PushDatasetSettings(HubSettings):
+class PushDatasetSettings(HubSettings, NumberSettings):
     """A series to host."""
 
     dataset: str | None = field(default=None, metadata={"help": "A .csv or .parquet file, or a benchmark (etth1)."})

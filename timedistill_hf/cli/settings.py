@@ -8,7 +8,32 @@ from ..errors import InputError, did_you_mean
 
 
 @dataclass
-class DataSettings:
+class NumberSettings:
+    """How numbers are written in a file of text."""
+
+    decimal: str | None = field(
+        default=None, metadata={"help": "Decimal sign of the file's numbers, ',' or '.', where they do not tell it."}
+    )
+    thousands: str | None = field(
+        default=None, metadata={"help": "Sign between thousands in the file's numbers, such as '.', ',' or ' '."}
+    )
+
+    def number_signs(self) -> dict:
+        """As the readers of tables take them."""
+        return {"decimal": self.decimal, "thousands": self.thousands}
+
+
+DUPLICATES = field(
+    default="error",
+    metadata={
+        "help": "What several rows of one series at one time become: an error, the last of them, or their mean.",
+        "choices": ["error", "last", "mean"],
+    },
+)
+
+
+@dataclass
+class DataSettings(NumberSettings):
     """Which series, which windows."""
 
     dataset: str = field(
@@ -49,6 +74,7 @@ class DataSettings:
             "calendar days follow."
         },
     )
+    duplicates: str = DUPLICATES
 
     def __post_init__(self):
         if self.season is not None and self.season < 1:
@@ -70,6 +96,8 @@ class DataSettings:
             time_zone=self.time_zone,
             hub_config=self.hub_config,
             dataset_revision=self.dataset_revision,
+            duplicates=self.duplicates,
+            **self.number_signs(),
         )
         return make_windows(
             series,

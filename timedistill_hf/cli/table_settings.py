@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ..errors import InputError
-from .settings import check_output
+from ..table_files import READABLE, table_kind
+from .settings import DUPLICATES, NumberSettings, check_output
 
 
 @dataclass
@@ -33,6 +34,7 @@ class TableSettings:
             "choices": ["auto", "history", "training"],
         },
     )
+    duplicates: str = DUPLICATES
 
     def table_options(self) -> dict:
         """These settings, as `Forecaster.predict_df` and `backtest` take them."""
@@ -40,7 +42,7 @@ class TableSettings:
 
 
 @dataclass
-class ForecastSettings(TableSettings):
+class ForecastSettings(TableSettings, NumberSettings):
     """A table to forecast."""
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
@@ -59,7 +61,8 @@ class ForecastSettings(TableSettings):
 
     def __post_init__(self):
         check_files(self, "the .csv or .parquet file that holds the history")
-        given = [name for name, value in self.table_options().items() if value != getattr(TableSettings(), name)]
+        default = TableSettings(duplicates=self.duplicates).table_options()
+        given = [name for name, value in self.table_options().items() if value != default[name]]
         if given and not self.each_series:
             raise InputError(f"--{given[0]} goes with --each_series: without it tables are read as in training")
 
@@ -101,7 +104,7 @@ class FleetSettings(TableSettings):
 
 
 @dataclass
-class BacktestSettings(TableSettings):
+class BacktestSettings(TableSettings, NumberSettings):
     """A rolling backtest of a saved model."""
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
@@ -161,9 +164,10 @@ def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) ->
         input=input_is,
         output="the .csv or .parquet file to write",
     )
-    for name in ("input", "output"):
-        if Path(getattr(settings, name)).suffix.lower() not in (".csv", ".parquet"):
-            raise InputError(f"--{name} {getattr(settings, name)!r}: expected a name that ends in .csv or .parquet")
+    if table_kind(settings.input) is None:
+        raise InputError(f"--input {settings.input!r}: expected a name that ends in .csv or .parquet, of a {READABLE}")
+    if Path(settings.output).suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"--output {settings.output!r}: expected a name that ends in .csv or .parquet")
     if not Path(settings.input).is_file():
         raise InputError(f"--input {settings.input!r}: there is no such file")
     check_output(settings.output, settings.overwrite)

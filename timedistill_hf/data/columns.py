@@ -1,6 +1,9 @@
-"""A table's columns: whose names are clear, whose cells are numbers."""
+"""A table's columns: which is what, and numbers for the cells of values."""
 
+import logging
 import re
+from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Real
 
@@ -8,9 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, did_you_mean, listed
+from .cells import is_text, is_time, plain_cells, shown
 
 
+logger = logging.getLogger(__name__)
+
+TIMESTAMP_NAMES = ("date", "timestamp", "datetime", "time", "ds")
 ID_NAMES = ("id", "item_id", "unique_id", "series_id")
+_SAVED_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -40,15 +48,67 @@ def check_roles(
     for column in (timestamp_column, id_column, *targets):
         if column is not None and column not in frame.columns:
             nearest = did_you_mean(column, frame.columns)
-            raise InputError(f"{source!r} has no column {column!r}{nearest or f': it has {listed(frame.columns)}'}")
+            raise InputError(
+                f"{source!r} has no column {shown(column)}{nearest or f': it has {listed(frame.columns)}'}"
+            )
     if id_column is not None and id_column == timestamp_column:
-        raise InputError(f"column {id_column!r} cannot hold both ids and time: name another --id_column")
-    for index, column in enumerate(targets):
-        if column in targets[:index]:
-            raise InputError(f"--target_columns names {column!r} twice: name each column once")
+        raise InputError(f"column {id_column!r} cannot hold both ids and time: give another id_column")
+    for column, count in Counter(targets).items():
+        if count > 1:
+            raise InputError(f"target_columns names {column!r} twice: name each column once")
         if column in (timestamp_column, id_column):
             role = "ids" if column == id_column else "time"
-            raise InputError(f"--target_columns names {column!r}, the column of {role}: name value columns only")
+            raise InputError(f"target_columns names {column!r}, the column of {role}: name value columns only")
+
+
+def find_timestamp_column(frame: pd.DataFrame) -> str | None:
+    """The first column of timestamps or periods, else one called as time usually is, or a nameless one of dates."""
+    for column in frame.columns:
+        if is_time(frame[column]):
+            return column
+    by_name = [column for column in frame.columns if column.lower() in TIMESTAMP_NAMES]
+    by_name += [column for column in frame.columns if is_saved_index(column) and is_text(frame[column])]
+    return by_name[0] if by_name else None
+
+
+def is_saved_index(column: str) -> bool:
+    """Whether a column is called as pandas calls the row numbers that it saves beside a table."""
+    return _SAVED_INDEX.fullmatch(column) is not None
+
+
+def without_saved_index(frame: pd.DataFrame, wanted: Iterable[str | None], source: str) -> pd.DataFrame:
+    """Leave out the row numbers that pandas writes beside a table when it is saved with its index."""
+    saved = [
+        column
+        for column in frame.columns
+        if is_saved_index(column) and column not in wanted and pd.api.types.is_integer_dtype(frame[column])
+    ]
+    if saved:
+        logger.warning("%s: %s is a saved index and is left out", source, ", ".join(map(repr, saved)))
+    return frame.drop(columns=saved)
+
+
+def likely_id(frame: pd.DataFrame, timestamp_column: str, others: Iterable[str]) -> str | None:
+    """Of the columns `others` the one that tells series apart: with it, no time is there twice."""
+
+    def rank(column: str) -> tuple[bool, bool]:
+        return not (column.lower() in ID_NAMES or column.lower().endswith("id")), not is_text(frame[column])
+
+    candidates = [
+        column
+        for column in others
+        if is_text(frame[column])
+        or isinstance(frame[column].dtype, pd.CategoricalDtype)
+        or pd.api.types.is_integer_dtype(frame[column])
+    ]
+    for column in sorted(candidates, key=rank):
+        try:
+            several = frame[column].nunique() < len(frame)
+            if several and not frame.duplicated([column, timestamp_column]).any():
+                return column
+        except TypeError:  # cells that are lists and the like tell nothing apart
+            continue
+    return None
 
 
 def read_numbers(frame: pd.DataFrame, columns: list[str], source: str) -> pd.DataFrame:
@@ -64,18 +124,16 @@ def read_numbers(frame: pd.DataFrame, columns: list[str], source: str) -> pd.Dat
         )
     read = {}
     for column in columns:
-        kind = frame[column].dtype
-        if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
-            read[column] = _from_text(frame[column], source)
-        elif pd.api.types.is_bool_dtype(kind) or kind.kind not in "iuf":
-            raise _no_number(frame[column], source)
-        _check_size(read.get(column, frame[column]), source)
+        cells = frame[column]
+        if not isinstance(cells.dtype, pd.CategoricalDtype):
+            cells = plain_cells(cells, source)
+        if is_text(cells):
+            cells = _from_text(cells, source)
+        elif pd.api.types.is_bool_dtype(cells) or getattr(cells.dtype, "kind", "O") not in "iuf":
+            raise _no_number(cells, source)
+        _check_size(cells, source)
+        read[column] = cells
     return frame.assign(**read)
-
-
-def shown(value: object) -> str:
-    """A cell for a message: as Python writes the number or text itself."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _from_text(cells: pd.Series, source: str) -> pd.Series:

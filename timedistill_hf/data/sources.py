@@ -1,16 +1,12 @@
 """Where series come from: a benchmark's name, a file of the user's, a Hub data set, a table in memory."""
 
-import logging
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, did_you_mean
+from ..table_files import READABLE, table_kind, table_stem
 from .benchmarks import BENCHMARKS, HUB_DATASET, Benchmark
-from .csv_files import csv_format, not_utf8
 from .hub_datasets import read_hub
 from .series import Series, as_sentinels
 from .splits import STANDARD_RATIOS, SplitSpec
@@ -19,20 +15,13 @@ from .synthetic import synthetic_series
 
 
 if TYPE_CHECKING:
-    import datasets
     import pandas as pd
 
-logger = logging.getLogger(__name__)
-
-_BUILDERS = {".csv": "csv", ".parquet": "parquet"}
-_REMEDIES = {
-    "csv": "give every row as many cells as the first line has names",
-    "parquet": "write it anew, with DataFrame.to_parquet for example",
-}
+    from .tables import Table
 
 
 def load_series(
-    source: "str | Path | pd.DataFrame | datasets.Dataset",
+    source: "str | Path | Table",
     *,
     data_dir: str | Path | None = None,
     timestamp_column: str | None = None,
@@ -43,12 +32,16 @@ def load_series(
     time_zone: str | None = None,
     hub_config: str | None = None,
     dataset_revision: str | None = None,
+    duplicates: str = "error",
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Series:
-    """Load a series through `datasets`.
+    """Load a series.
 
     Args:
         source: `"synthetic"`; a benchmark's name (`etth1`, `weather`, ...), looked for in `data_dir` and then on the
-            Hub; a `.csv` or `.parquet` file; a Hub data set's id; or a DataFrame or `datasets.Dataset`.
+            Hub; a `.csv` (`.tsv`, packed) or `.parquet` file; a Hub data set's id; or a table: a DataFrame of pandas
+            or polars, an Arrow table, a `datasets.Dataset`.
         data_dir: folder with the benchmark files.
         timestamp_column, id_column, target_columns: see [`frame_to_series`]; found where they are obvious.
         season: steps of one season; otherwise the benchmark's, or read from the frequency.
@@ -58,12 +51,17 @@ def load_series(
             follow; see [`Clock`].
         hub_config: configuration name of a Hub data set; needed where it has several.
         dataset_revision: branch, tag or commit of a Hub data set.
+        duplicates: what several rows of one series at one time become: `"error"`, `"last"` of them or their `"mean"`.
+        decimal, thousands: the signs in numbers that are written as text (`decimal=","`, `thousands="."`), where the
+            table does not tell them.
 
     Raises:
         InputError: nothing is found under that name, or the table cannot be read as a series.
     """
+    from .duplicates import check_duplicates
     from .frames import frame_to_series
 
+    check_duplicates(duplicates)
     if isinstance(source, str) and source == SYNTHETIC:
         if timestamp_column or id_column or target_columns or time_zone or as_sentinels(missing_value):
             raise InputError(
@@ -73,7 +71,13 @@ def load_series(
         return replace(series, season=season or series.season)
     benchmark = find_benchmark(source)
     frame, name = read_frame(
-        source, data_dir=data_dir, id_column=id_column, hub_config=hub_config, dataset_revision=dataset_revision
+        source,
+        data_dir=data_dir,
+        id_column=id_column,
+        hub_config=hub_config,
+        dataset_revision=dataset_revision,
+        decimal=decimal,
+        thousands=thousands,
     )
     series = frame_to_series(
         frame,
@@ -84,11 +88,12 @@ def load_series(
         season=season or (benchmark.season if benchmark else None),
         regularize=benchmark is None,
         time_zone=time_zone,
+        duplicates=duplicates,
     )
     if benchmark is not None:
         series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note, split=benchmark.split)
     elif Path(name).is_file():
-        series = replace(series, name=Path(name).stem)
+        series = replace(series, name=table_stem(name))
     if as_sentinels(missing_value):
         series = series.with_missing(missing_value)
     return series
@@ -106,40 +111,42 @@ def default_split(source: object) -> SplitSpec:
 
 
 def read_frame(
-    source: "str | Path | pd.DataFrame | datasets.Dataset",
+    source: "str | Path | Table",
     *,
     data_dir: str | Path | None = None,
     id_column: str | None = None,
     hub_config: str | None = None,
     dataset_revision: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> "tuple[pd.DataFrame, str]":
     """The table of a source of [`load_series`] as it is, and what messages call it."""
-    import pandas as pd
+    from .files import read_file
+    from .number_signs import check_signs, read_text_numbers
+    from .tables import KINDS, as_frame, is_table
 
+    check_signs(decimal, thousands)
+    signs = {"decimal": decimal, "thousands": thousands}
     benchmark = find_benchmark(source)
     if benchmark is not None:
         return _read_benchmark(benchmark, data_dir, dataset_revision), benchmark.name
-    if isinstance(source, pd.DataFrame):
-        return source, "frame"
+    if isinstance(source, (str, Path)) and Path(source).is_file():
+        return read_file(source, id_column, **signs), str(source)
     if isinstance(source, (str, Path)):
-        frame = _read_named(str(source), hub_config, dataset_revision, id_column)
-        return frame, f"{source} ({hub_config})" if hub_config else str(source)
-    return _from_dataset(source), "dataset"
-
-
-def _from_dataset(source: "datasets.Dataset") -> "pd.DataFrame":
-    import datasets
-
-    if isinstance(source, (datasets.DatasetDict, datasets.IterableDatasetDict)):
-        raise InputError(f"the data set has the splits {list(source)}: give one of them, as dataset['train']")
-    if not isinstance(source, (datasets.Dataset, datasets.IterableDataset)):
-        raise InputError(
-            f"{type(source).__name__!r} is no kind of series: give a name, a file, a DataFrame or a datasets.Dataset"
-        )
-    return source.to_pandas()
+        frame = _read_named(str(source), hub_config, dataset_revision)
+        name = f"{source} ({hub_config})" if hub_config else str(source)
+    elif is_table(source):
+        frame, name = as_frame(source, "frame"), "frame"
+    else:
+        raise InputError(f"{type(source).__name__!r} is no kind of series: give a name, a file, {KINDS}")
+    if decimal is not None or thousands is not None:
+        frame = read_text_numbers(frame, name, id_column, **signs)
+    return frame, name
 
 
 def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None, revision: str | None = None) -> "pd.DataFrame":
+    from .files import read_file
+
     if data_dir is not None:
         folder = Path(data_dir)
         if not folder.is_dir():
@@ -148,7 +155,7 @@ def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None, revision:
             )
         wanted = {benchmark.name, (benchmark.hub_config or benchmark.name).lower()}
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix.lower() in _BUILDERS and path.stem.lower() in wanted:
+            if table_stem(path).lower() in wanted and table_kind(path) is not None and path.is_file():
                 return read_file(path)
         if benchmark.hub_config is None:
             raise InputError(
@@ -161,67 +168,15 @@ def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None, revision:
     return read_hub(HUB_DATASET, (benchmark.hub_config, benchmark.name), revision, looked_in)
 
 
-def _read_named(source: str, hub_config: str | None, revision: str | None, id_column: str | None) -> "pd.DataFrame":
+def _read_named(source: str, hub_config: str | None, revision: str | None) -> "pd.DataFrame":
     path = Path(source)
-    if path.is_file():
-        if path.suffix.lower() not in _BUILDERS:
-            raise InputError(f"{source!r} is no .csv or .parquet file: convert it to one of them")
-        return read_file(path, id_column)
     if source and path.is_dir():
-        raise InputError(f"{source!r} is a folder: name a .csv or .parquet file in it, or a benchmark and --data_dir")
-    looks_like_hub_id = source.count("/") == 1 and path.suffix.lower() not in _BUILDERS and not path.is_absolute()
+        raise InputError(f"{source!r} is a folder: name a .csv or .parquet file in it, or a benchmark and data_dir")
+    looks_like_hub_id = source.count("/") == 1 and table_kind(path) is None and not path.is_absolute()
     if looks_like_hub_id:
         return read_hub(source, (hub_config,) if hub_config else (), revision)
     nearest = did_you_mean(source.lower(), (SYNTHETIC, *BENCHMARKS))
     raise InputError(
-        f"there is no file {source!r}; --dataset takes a .csv or .parquet file, a Hub data set (user/name), "
-        f"{SYNTHETIC!r} or a benchmark: {', '.join(BENCHMARKS)}{nearest}"
+        f"there is no file {source!r}; expected a {READABLE}, a Hub data set (user/name), {SYNTHETIC!r} or a "
+        f"benchmark: {', '.join(BENCHMARKS)}{nearest}"
     )
-
-
-def read_file(path: Path, id_column: str | None = None) -> "pd.DataFrame":
-    """A .csv or .parquet file as it is; ids keep what a number would lose, such as the zeros of 007."""
-    import datasets
-
-    builder = _BUILDERS[path.suffix.lower()]
-    is_text = builder == "csv" and id_column is not None
-    # one chunk: types are found in the whole column, not in its first 10,000 rows
-    options = csv_format(path) | {"chunksize": None} if builder == "csv" else {}
-    options |= {"converters": {id_column: str}} if is_text else {}
-    try:
-        with _quiet():
-            table = datasets.load_dataset(builder, data_files=str(path), split="train", **options)
-    except (datasets.exceptions.DatasetGenerationError, datasets.exceptions.DatasetsError, ValueError) as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UnicodeDecodeError):
-            raise not_utf8(path) from error
-        reason = str(cause).splitlines()[0]
-        raise InputError(f"{str(path)!r} cannot be read as {builder}: {reason}; {_REMEDIES[builder]}") from error
-    frame = table.to_pandas()
-    if is_text and id_column in frame.columns:
-        frame[id_column] = _numbers_where_alike(frame[id_column])
-    return frame
-
-
-def _numbers_where_alike(ids: "pd.Series") -> "pd.Series":
-    """Ids read as text: integers where all are written as such, else the text."""
-    ids = ids.where(ids != "")
-    is_integer = all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", str(text)) for text in ids.unique())
-    return ids.astype("int64") if is_integer else ids
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide what converting a local file shows: progress bars, and errors that are raised as well."""
-    import datasets
-
-    were_disabled = datasets.are_progress_bars_disabled()
-    verbosity = datasets.logging.get_verbosity()
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    try:
-        yield
-    finally:
-        datasets.logging.set_verbosity(verbosity)
-        if not were_disabled:
-            datasets.enable_progress_bars()

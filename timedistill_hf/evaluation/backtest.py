@@ -4,6 +4,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,10 @@ import torch
 from tabulate import tabulate
 
 from ..cli.table_settings import BacktestSettings
+from ..data.files import read_file
 from ..data.grid import season_of
 from ..data.series import Series
-from ..data.sources import read_file
+from ..data.tables import is_table, plain_table
 from ..errors import InputError, listed
 from ..files import FrameWriter, write_json
 from ..forecaster import Forecaster
@@ -24,6 +26,9 @@ from .report import versions
 from .rolling import Part, Rolling
 from .series_errors import SeriesErrors, seasonal_errors
 
+
+if TYPE_CHECKING:
+    from ..data.tables import Table
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +61,7 @@ class Backtest:
 
 def backtest(
     forecaster: Forecaster | str | Path,
-    data: pd.DataFrame | Series,
+    data: "Table | Series",
     *,
     num_windows: int | None = None,
     step: int | None = None,
@@ -67,6 +72,7 @@ def backtest(
     freq: str | None = None,
     time_zone: str | None = None,
     scaling: str = "auto",
+    duplicates: str = "error",
     output: str | Path | None = None,
 ) -> Backtest:
     """Forecast again and again from past cutoffs, each time from what was known then.
@@ -77,8 +83,9 @@ def backtest(
 
     Args:
         forecaster: a [`Forecaster`], or the folder or Hub id of one.
-        data: a DataFrame, or a [`Series`] (`load_series(...)`, or the `series` of `make_windows`).
-        id_column, timestamp_column, target_columns, freq, time_zone, scaling: as for `Forecaster.predict_df`.
+        data: a table, or a [`Series`] (`load_series(...)`, or the `series` of `make_windows`).
+        id_column, timestamp_column, target_columns, freq, time_zone, scaling, duplicates: as for
+            `Forecaster.predict_df`.
         num_windows: windows a series, the last of which ends with it; fewer for a series too short for them. `None`:
             as many as there is a full look-back for. Where given, a model that forecasts each series by itself needs
             one season of history only, or half the look-back where a season is longer.
@@ -99,10 +106,14 @@ def backtest(
     is_free = is_channel_free(forecaster.model.config)
     if isinstance(data, Series):
         data, freq = _as_frame(data), freq or data.freq
+    elif not is_table(data):
+        raise InputError(f"{type(data).__name__!r} is no kind of table: give a DataFrame, or what load_series gives")
+    data, id_column = plain_table(data, "history", id_column, timestamp_column)
     if not is_free and id_column is None and processor.id_column not in data.columns:
         target_columns = target_columns or processor.columns
     columns = {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
-    table = read_series_table(data, processor, freq=freq, time_zone=time_zone, scaling=scaling, **columns)
+    options = {"freq": freq, "time_zone": time_zone, "scaling": scaling, "duplicates": duplicates}
+    table = read_series_table(data, processor, **options, **columns)
     names = _Columns(table)
     if season is None:
         season = processor.season if table.freq in (None, processor.freq) else season_of(table.freq)
@@ -146,7 +157,8 @@ def backtest_file(settings: BacktestSettings) -> str:
         InputError: model or table cannot be used as given; nothing is written then.
     """
     forecaster = Forecaster.from_pretrained(settings.model, revision=settings.revision)
-    frame = read_file(Path(settings.input), settings.id_column or forecaster.processor.id_column)
+    id_column = settings.id_column or forecaster.processor.id_column
+    frame = read_file(settings.input, id_column, **settings.number_signs())
     if torch.accelerator.is_available():
         forecaster.model.to(torch.accelerator.current_accelerator())
     windows = {name: getattr(settings, name) for name in ("num_windows", "step", "season")}
@@ -179,7 +191,8 @@ def _as_frame(series: Series) -> pd.DataFrame:
     """A series as a wide table; its timestamps only where its steps lie on their grid."""
     frame = pd.DataFrame(series.values.numpy(), columns=list(series.columns))
     if series.timestamps is not None and series.freq is not None and series.regularized:
-        frame.insert(0, series.timestamp_column, series.clock.write(series.timestamps))
+        time = next(name for name in (series.timestamp_column, "time", "_time") if name not in series.columns)
+        frame.insert(0, time, series.clock.write(series.timestamps))
     return frame
 
 

@@ -79,6 +79,7 @@ def forecast_fleet(
     freq: str | None = None,
     time_zone: str | None = None,
     scaling: str = "auto",
+    duplicates: str = "error",
     batch_size: int | None = None,
     overwrite: bool = False,
 ) -> FleetReport:
@@ -94,9 +95,9 @@ def forecast_fleet(
             in the next file.
         output: a `.parquet` file, written under another name and moved into place; or a folder, new, empty or of a run
             that was cut off, which is gone on with: its files hold about a million forecasts each, in order.
-        id_column, timestamp_column, target_columns, freq, time_zone, scaling, batch_size: as of `predict_df`; the time
-            column holds timestamps or dates, not text. Where neither `freq` nor the model says how far apart steps
-            are, it is found in the last look-back of the longest series.
+        id_column, timestamp_column, target_columns, freq, time_zone, scaling, duplicates, batch_size: as of
+            `predict_df`; the time column holds timestamps or dates, not text. Where neither `freq` nor the model says
+            how far apart steps are, it is found in the last look-back of the longest series.
         overwrite: replace `output` if it is there; of a folder, the files that this function writes.
 
     Raises:
@@ -114,6 +115,7 @@ def forecast_fleet(
         "freq": freq,
         "time_zone": time_zone,
         "scaling": scaling,
+        "duplicates": duplicates,
     }
     table, extents, reader = _plan(state, forecaster, input, options)
     weights = extents.ends - reader.starts

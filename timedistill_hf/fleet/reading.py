@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..data.columns import check_roles
-from ..data.frames import find_timestamp_column, plain_table
+from ..data.columns import check_roles, find_timestamp_column
+from ..data.tables import plain_table
 from ..errors import InputError, listed
 from ..processor import TimeDistillProcessor
 from ..series_table import read_series_table
@@ -25,7 +25,7 @@ def find_columns(
         InputError: there is none, or the time is text, which is not read alike in all parts of a table.
     """
     source, names = str(table.paths[0]), table.schema.names
-    empty = plain_table(table.schema.empty_table().to_pandas(), source)
+    empty, id_column = plain_table(table.schema.empty_table().to_pandas(), source, id_column, timestamp_column)
     id_column = id_column or (processor.id_column if processor.id_column in names else None)
     if id_column is None:
         raise InputError(

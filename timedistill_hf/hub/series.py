@@ -9,6 +9,7 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelet
 from huggingface_hub.errors import EntryNotFoundError
 
 from ..errors import InputError, listed
+from ..table_files import table_stem
 from .publishing import HubTarget
 from .series_card import SPLIT, HostedSeries, with_series
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
+    from ..data.tables import Table
+
 _CARD = "README.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
@@ -24,7 +27,7 @@ _OTHER_FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".arrow", ".txt", ".npy", "
 
 
 def publish_series(
-    source: "str | Path | pd.DataFrame | datasets.Dataset",
+    source: "str | Path | Table",
     repo_id: str,
     *,
     license: str,
@@ -34,6 +37,8 @@ def publish_series(
     id_column: str | None = None,
     target_columns: list[str] | None = None,
     split: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
     description: str = "",
     private: bool | None = None,
     token: str | None = None,
@@ -53,7 +58,7 @@ def publish_series(
         license: the data's, as the Hub names it (`cc-by-4.0`), or `other`.
         config_name: of the configuration; the file's or benchmark's name where `None`.
         data_dir: folder with the benchmark files.
-        timestamp_column, id_column, target_columns: see [`load_series`].
+        timestamp_column, id_column, target_columns, decimal, thousands: see [`load_series`].
         split: which rows are for what, as `--split` takes it; the benchmark's, or 70 / 10 / 20 % of the steps.
         description: what the card says of the data: where they come from, what the columns are, in which units.
         private, token, revision: see [`HubTarget`].
@@ -64,7 +69,8 @@ def publish_series(
             or the Hub does not take it.
     """
     roles = {"timestamp_column": timestamp_column, "id_column": id_column, "target_columns": target_columns}
-    hosted, table = _read(source, roles, data_dir, split, config_name, license, description)
+    place = {"data_dir": data_dir, "decimal": decimal, "thousands": thousands}
+    hosted, table = _read(source, roles, place, split, config_name, license, description)
     target = HubTarget(repo_id, "dataset", private, token, revision)
     repo_id = target.prepare()
     api, config = target.api, hosted.config_name
@@ -93,13 +99,14 @@ def publish_series(
 def _read(
     source: object,
     roles: dict,
-    data_dir: str | Path | None,
+    place: dict,
     split: str | None,
     config_name: str | None,
     license: str,
     description: str,
 ) -> "tuple[HostedSeries, pd.DataFrame]":
-    from ..data.frames import frame_to_series, read_columns
+    from ..data.frames import frame_to_series
+    from ..data.reading import read_columns
     from ..data.sources import default_split, find_benchmark, read_frame
     from ..data.splits import parse_split
 
@@ -108,9 +115,9 @@ def _read(
             f"license={license!r}: expected a licence as the Hub names it, such as cc-by-4.0 "
             "(https://huggingface.co/docs/hub/repositories-licenses), or other"
         )
-    frame, name = read_frame(source, data_dir=data_dir, id_column=roles["id_column"])
+    frame, name = read_frame(source, id_column=roles["id_column"], **place)
     benchmark = find_benchmark(source)
-    config = config_name or (benchmark.name if benchmark else Path(name).stem)
+    config = config_name or (benchmark.name if benchmark else table_stem(name))
     if not _NAME.fullmatch(config) or config == "default":
         raise InputError(
             f"config_name={config!r}: expected letters, digits, dots, dashes and underscores, and not 'default'"
@@ -118,9 +125,10 @@ def _read(
     series = frame_to_series(
         frame, name=name, season=benchmark.season if benchmark else None, regularize=benchmark is None, **roles
     )
-    table, time, values = read_columns(frame, name=name, **roles)
-    kept = [column for column in (roles["id_column"], time) if column is not None]
-    table = _in_order(table[[*kept, *values]], roles["id_column"], None if benchmark else time)
+    read = read_columns(frame, name=name, **roles)
+    time, id_column = read.timestamp_column, read.id_column
+    kept = [column for column in (id_column, time) if column is not None]
+    table = _in_order(read.frame[[*kept, *read.target_columns]], id_column, None if benchmark else time)
     spec = parse_split(split) if split is not None else default_split(source)
     hosted = HostedSeries(
         config_name=config,
