@@ -14,7 +14,6 @@ from tests.forecast.test_predict_df import KNOWN, L, S, forecaster, noise, one, 
 from tests.student.models import tiny
 from tests.student.test_travels import HIDE
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillProcessor, TimeSeriesForecastingPipeline
-from timedistill_hf.student import inference_copy
 from timedistill_hf.student.clock_timedistill import TableError
 
 
@@ -255,7 +254,7 @@ def test_saved_by_the_pipeline_it_is_a_whole_student(folder, pipe, tmp_path):
 
 def test_thousands_of_series_take_a_few_passes(pipe):
     calls = []
-    handle = inference_copy(pipe.model).register_forward_hook(lambda *_: calls.append(1))
+    handle = pipe.inference_copy.register_forward_hook(lambda *_: calls.append(1))
     answers = pipe([noise(30, 0)] * 2000)
     handle.remove()
     assert len(answers) == 2000

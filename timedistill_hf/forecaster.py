@@ -1,10 +1,11 @@
 """A model and its processor together: raw values in, a forecast in the data's units out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from .adapters import run_model
@@ -14,6 +15,7 @@ from .files import staged_file
 from .loading import check_fits, commit_of_model, load_model, load_processor
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, inference_copy
+from .student.serving_timedistill import device_of
 from .teachers import Teacher, hub_options
 
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 class Forecaster:
     """What serves forecasts.
 
+    A student forecasts by its fused copy ([`fuse`]). That is made once, here, and keeps the weights that the student
+    has now, whatever becomes of it: when it has been trained further, `refresh()` takes its new weights. The student
+    itself is never run or changed. Any other model is run as it is, in evaluation mode.
+
     Args:
         model: a student, a teacher (or any model with `past_values -> prediction_outputs`).
         processor: the one saved beside its weights.
@@ -35,6 +41,22 @@ class Forecaster:
 
     model: PreTrainedModel | Teacher
     processor: TimeDistillProcessor
+    inference_copy: nn.Module = field(init=False, repr=False, compare=False)
+
+    def __setattr__(self, name: str, value):
+        super().__setattr__(name, value)
+        if name == "model":
+            self.refresh()
+
+    def refresh(self) -> "Forecaster":
+        """Forecast with the weights that the model has now, on its device."""
+        self.inference_copy = inference_copy(self.model)
+        return self
+
+    def to(self, device: torch.device | str) -> "Forecaster":
+        """Move the model, and forecast there."""
+        self.model.to(device)
+        return self.refresh()
 
     @classmethod
     def from_pretrained(cls, name_or_path: str, *, revision: str | None = None, **kwargs) -> "Forecaster":
@@ -152,25 +174,24 @@ class Forecaster:
             duplicates=duplicates,
         )
         warn_of_short(table, self.processor)
-        self.model.eval()
         lengths = (self.processor.context_length, self.processor.prediction_length)
         try:
-            forecasts = forecast_panel(self.model, table.panel, table.scaler, *lengths, batch_size)
+            forecasts = forecast_panel(self.inference_copy, table.panel, table.scaler, *lengths, batch_size)
         except TableError as error:
             raise InputError(f"history: {error}") from error
         return table.to_frame(forecasts)
 
     def _check_series_by_series(self) -> None:
-        if not isinstance(self.model.config, TimeDistillConfig):
+        if self.model.config.model_type != TimeDistillConfig.model_type:
             raise InputError(
                 "predict_df forecasts each series on its own, which a teacher may not: use predict, or a student"
             )
 
     @torch.no_grad()
     def _forecast(self, inputs: dict[str, torch.Tensor]) -> np.ndarray:
-        self.model.eval()
-        device = next(self.model.parameters()).device
-        outputs = run_model(inference_copy(self.model), {name: value.to(device) for name, value in inputs.items()})
+        model = self.inference_copy.eval()
+        device = device_of(model)
+        outputs = run_model(model, {name: value.to(device) for name, value in inputs.items()})
         return self.processor.unstandardize(outputs.prediction_outputs.cpu()).numpy()
 
 
@@ -191,7 +212,7 @@ def forecast_file(settings: ForecastSettings) -> str:
     frame = read_file(settings.input, id_column, **settings.number_signs())
     window = None if settings.each_series else read_window(frame, forecaster.processor, settings.duplicates)
     if torch.accelerator.is_available():
-        forecaster.model.to(torch.accelerator.current_accelerator())
+        forecaster.to(torch.accelerator.current_accelerator())
     if window is None:
         table = forecaster.predict_df(frame, **settings.table_options())
     else:

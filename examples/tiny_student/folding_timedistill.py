@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from .backbones_timedistill import CORES
 from .configuration_timedistill import TimeDistillConfig
 from .linear_timedistill import LinearBackbone
 from .modeling_timedistill import TimeDistillForPrediction
@@ -239,7 +238,7 @@ def _without_linear_path(part: Part) -> Part:
 
 def _scale_decoders(backbone: nn.Module, factor: float) -> None:
     for module in backbone.modules():
-        if isinstance(module, tuple(CORES.values())):
+        if hasattr(module, "decoder"):
             module.decoder.weight *= factor
             module.decoder.bias *= factor
 

@@ -15,7 +15,7 @@ from timedistill_hf import Forecaster, backtest
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.errors import InputError
 from timedistill_hf.evaluation import rolling
-from timedistill_hf.student import inference_copy, serving_timedistill
+from timedistill_hf.student import serving_timedistill
 
 
 SEASON = 7
@@ -216,7 +216,7 @@ def test_a_failure_leaves_the_old_file(monkeypatch, tmp_path):
     target = tmp_path / "forecasts.csv"
     target.write_text("mine")
     model = forecaster()
-    inference_copy(model.model).register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    model.inference_copy.register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         backtest(model, table(), output=target)
     assert target.read_text() == "mine"

@@ -17,7 +17,7 @@ from tests.forecast.tables import close, long, trained_on, wide
 from tests.student.models import LENGTHS, tiny
 from timedistill_hf import Forecaster, TimeDistillProcessor
 from timedistill_hf.errors import InputError
-from timedistill_hf.student import frames_timedistill, inference_copy, serving_timedistill
+from timedistill_hf.student import frames_timedistill, serving_timedistill
 
 
 L, S = LENGTHS["context_length"], LENGTHS["prediction_length"]
@@ -350,7 +350,7 @@ def test_dates_and_text_are_times_too(caplog):
 
 def test_the_model_runs_a_few_times_for_thousands_of_series():
     model, calls = forecaster(), []
-    inference_copy(model.model).register_forward_hook(lambda *_: calls.append(1))
+    model.inference_copy.register_forward_hook(lambda *_: calls.append(1))
     ids = [f"{k:05d}" for k in range(3000)]
     random.Random(0).shuffle(ids)
     values = np.random.default_rng(0).normal(size=(3000, 30))

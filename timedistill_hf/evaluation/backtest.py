@@ -122,7 +122,7 @@ def backtest(
     windows = _count(lengths, processor, num_windows, step, season if is_free else processor.context_length)
     rolling = Rolling(forecaster, table, last, windows, step, season)
     errors = {name: SeriesErrors(table.num_series) for name in ("forecast", "seasonal_naive")}
-    forecaster.model.eval()
+    forecaster.inference_copy.eval()
 
     kept = []
     with ExitStack() as stack:
@@ -160,7 +160,7 @@ def backtest_file(settings: BacktestSettings) -> str:
     id_column = settings.id_column or forecaster.processor.id_column
     frame = read_file(settings.input, id_column, **settings.number_signs())
     if torch.accelerator.is_available():
-        forecaster.model.to(torch.accelerator.current_accelerator())
+        forecaster.to(torch.accelerator.current_accelerator())
     windows = {name: getattr(settings, name) for name in ("num_windows", "step", "season")}
     try:
         result = backtest(forecaster, frame, output=settings.output, **windows, **settings.table_options())

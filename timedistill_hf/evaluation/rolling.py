@@ -75,7 +75,7 @@ class Rolling:
                 past = torch.from_numpy(cut[is_there][:, :context, None])
                 scaler = (value[groups][group, target] for value in (self.table.scaler.mean, self.table.scaler.std))
                 mean, std = (torch.from_numpy(value)[:, None, None] for value in scaler)
-                forecast, scale = forecast_in_units(self.forecaster.model, past, mean, std)
+                forecast, scale = forecast_in_units(self.forecaster.inference_copy, past, mean, std)
                 yield Part(
                     series=(start + group) * num_targets + target,
                     window=chunk[position],
@@ -102,7 +102,7 @@ class Rolling:
             cut = np.concatenate([self._cut(channels, window, most) for window in chunk])
             past = torch.from_numpy(cut[:, :context])
             forecast, scale = forecast_in_units(
-                self.forecaster.model, past, mean, std, **self._cut_features(features, chunk, most)
+                self.forecaster.inference_copy, past, mean, std, **self._cut_features(features, chunk, most)
             )
             # [w, S, C] of the model to [series, w, S] of the table
             by_series = (

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,7 @@ def forecast_fleet(
     about as many rows as the others, and the main one joins their parts, or, in a folder, has nothing to join.
 
     Args:
+        forecaster: refreshed first, since a run that goes on is known by the weights that its model has now.
         input: a file, or a folder of files with the same columns, read in the order of their names; a series may go on
             in the next file.
         output: a `.parquet` file, written under another name and moved into place; or a folder, new, empty or of a run
@@ -108,6 +109,7 @@ def forecast_fleet(
     state = process_state()
     target = Path(output)
     together(state, lambda: check_fleet_files(str(input), str(output), overwrite))
+    forecaster.refresh()
     options = {
         "id_column": id_column,
         "timestamp_column": timestamp_column,
@@ -274,7 +276,7 @@ def forecast_fleet_file(settings: FleetSettings) -> str:
 
     state = process_state()
     forecaster = together(state, lambda: Forecaster.from_pretrained(settings.model, revision=settings.revision))
-    forecaster = replace(forecaster, model=forecaster.model.to(state.device))
+    forecaster.to(state.device)
     report = forecast_fleet(
         forecaster,
         settings.input,

@@ -5,7 +5,6 @@ runs an MLP on each part and adds the mean to their sum. Up to the ReLU all of t
 fixed once training is done: the first layers of both MLPs are one matrix on the raw window, the second layers another.
 """
 
-import weakref
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from .backbones_timedistill import MLPBranch, TwoBranchBackbone, moving_average
+from .backbones_timedistill import MLPBranch, moving_average
 from .configuration_timedistill import TimeDistillConfig
 from .folding_timedistill import Part, fold, linear_map_of, of_centred, student_parts
 from .modeling_timedistill import TimeDistillForPrediction
@@ -23,9 +22,6 @@ from .normalization_timedistill import REVIN_EPS, fill_missing
 
 WIDTH_MULTIPLE = 16  # numbers in a cache line, and in a vector register with AVX-512
 ONLY_FORECASTS = "a fused student only forecasts: train the student that it was made from, then fuse() that again"
-
-_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-_copies: "weakref.WeakKeyDictionary[nn.Module, tuple[list[int], FusedStudent]]" = weakref.WeakKeyDictionary()
 
 
 class FusedOutput(NamedTuple):
@@ -55,7 +51,7 @@ class FusedStudent(nn.Module):
         self._channels = config.num_input_channels if config.is_channel_bound else None
         self.register_buffer("_anchor", torch.empty(0, dtype=torch.float64))  # has the device and precision of all
         super().requires_grad_(False)
-        self.eval()
+        super().train(False)
 
     @property
     def device(self) -> torch.device:
@@ -70,10 +66,10 @@ class FusedStudent(nn.Module):
         return sum(tensor.numel() for tensor in chain(self.parameters(), self.buffers()))
 
     def train(self, mode: bool = True) -> "FusedStudent":
-        """Refused where `mode` is true."""
+        """Refused where `mode` is true; it always is in evaluation mode."""
         if mode:
             raise RuntimeError(ONLY_FORECASTS)
-        return super().train(False)
+        return self
 
     def requires_grad_(self, requires_grad: bool = True) -> "FusedStudent":
         """Refused where `requires_grad` is true."""
@@ -129,7 +125,7 @@ class FusedMLP(nn.Module):
     def __init__(self, part: Part, is_centred: bool):
         super().__init__()
         backbone = part.backbone.core if part.config.architecture == "residual" else part.backbone
-        is_split = isinstance(backbone, TwoBranchBackbone)
+        is_split = part.config.architecture == "two_branch"
         branches = [backbone.seasonal, backbone.trend] if is_split else [backbone]
         encoders = [branch.encoder.weight for branch in branches]
         if is_split:
@@ -233,7 +229,7 @@ def fuse(model: TimeDistillForPrediction) -> FusedStudent:
     Raises:
         ValueError: it is no student.
     """
-    if not isinstance(model, TimeDistillForPrediction):
+    if not _is_student(model):
         raise ValueError(f"{type(model).__name__} cannot be fused: expected a TimeDistillForPrediction")
     dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
     parts = [_fused_part(part) for part in student_parts(fold(model, torch.float64))]
@@ -241,28 +237,13 @@ def fuse(model: TimeDistillForPrediction) -> FusedStudent:
 
 
 def inference_copy(model: nn.Module) -> nn.Module:
-    """What to forecast with: of a student its fused copy, of any other model the model itself.
-
-    A pipeline that is loaded from the Hub has another copy of this code than its model, whose classes are others: the
-    student's own method fuses it.
-    """
-    is_student = isinstance(model, PreTrainedModel) and model.config.model_type == TimeDistillConfig.model_type
-    return model.inference_copy() if is_student else model
+    """What to forecast with: of a student a new fused copy, of any other model the model itself."""
+    return model.fuse() if _is_student(model) else model
 
 
-def fused_copy(model: TimeDistillForPrediction) -> FusedStudent:
-    """What `fuse` gives, made anew only where the weights have changed since."""
-    state = _state_of(model)
-    known = _copies.get(model)
-    if known is None or known[0] != state:
-        known = _copies[model] = (state, fuse(model))
-    return known[1]
-
-
-def _state_of(model: nn.Module) -> list[int]:
-    """Sums of all tensors' bits, read as integers: torch's version counters miss what a fused optimizer changes."""
-    tensors = [tensor.detach() for tensor in chain(model.parameters(), model.buffers())]
-    return [int(tensor.view(_INTEGERS[tensor.element_size()]).sum(dtype=torch.int64)) for tensor in tensors]
+def _is_student(model: nn.Module) -> bool:
+    """Known by its configuration: where remote code is loaded twice its classes are others of the same name."""
+    return isinstance(model, PreTrainedModel) and model.config.model_type == TimeDistillConfig.model_type
 
 
 def _fused_part(part: Part) -> nn.Module:
@@ -274,8 +255,8 @@ def _fused_part(part: Part) -> nn.Module:
 
 
 def _is_mlp(part: Part) -> bool:
-    backbone = part.backbone.core if part.config.architecture == "residual" else part.backbone
-    return isinstance(backbone, (MLPBranch, TwoBranchBackbone))
+    form = part.config.core if part.config.architecture == "residual" else part.config.architecture
+    return form in ("mlp", "two_branch")
 
 
 def _averaging(length: int, kernel_size: int) -> torch.Tensor:

@@ -140,11 +140,11 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
             )
         return TimeDistillOutput(loss=loss, prediction_outputs=forecast, loc=loc, scale=scale, feature=feature)
 
-    def inference_copy(self) -> nn.Module:
-        """The fused copy that forecasts in its place (`fuse`), made anew only where the weights have changed."""
-        from .fusing_timedistill import fused_copy
+    def fuse(self) -> nn.Module:
+        """The copy that forecasts in its place, of the weights as they are now; see `fuse` in `fusing_timedistill`."""
+        from .fusing_timedistill import fuse
 
-        return fused_copy(self)
+        return fuse(self)
 
 
 __all__ = ["TimeDistillForPrediction", "TimeDistillOutput", "TimeDistillPreTrainedModel", "forecast_loss"]

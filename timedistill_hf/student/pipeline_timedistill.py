@@ -11,6 +11,7 @@ import torch
 from transformers import FeatureExtractionMixin, Pipeline
 from transformers.utils import FEATURE_EXTRACTOR_NAME, logging
 
+from .fusing_timedistill import inference_copy
 from .serving_timedistill import forecast_in_units, is_channel_free
 
 
@@ -79,6 +80,9 @@ class TimeSeriesForecastingPipeline(Pipeline):
     a known `id`, a known column), and with mean and deviation of their own look-back otherwise. A model that is bound
     to its channels takes all of them, in the order of training.
 
+    A student forecasts by its fused copy, which is made once, with the pipeline, and keeps the weights that it had
+    then: when the student has been trained further, `refresh()` takes its new ones.
+
     Args:
         feature_extractor: the model's processor; read from the model's folder or repository where `None`.
         scaling: `"auto"` as above, `"history"` or `"training"` for all series.
@@ -95,6 +99,20 @@ class TimeSeriesForecastingPipeline(Pipeline):
     def __init__(self, model, feature_extractor: FeatureExtractionMixin | None = None, **kwargs):
         super().__init__(model=model, feature_extractor=feature_extractor, **kwargs)
         self.settings = _read_settings(model, feature_extractor)
+        self.refresh()
+
+    @property
+    def model(self):
+        return self._model
+
+    @model.setter
+    def model(self, model):
+        self._model, self.inference_copy = model, None
+
+    def refresh(self) -> "TimeSeriesForecastingPipeline":
+        """Forecast with the weights that the model has now, on its device."""
+        self.inference_copy = inference_copy(self.model)
+        return self
 
     def __call__(self, inputs, batch_size: int | None = None, **kwargs):
         """Forecast; see the class. A list gives a list, a generator or data set an iterator."""
@@ -125,14 +143,16 @@ class TimeSeriesForecastingPipeline(Pipeline):
         return is_list, self._read_arrays(list(inputs) if is_list else [inputs], scaling, batch_size)
 
     def _forward(self, inputs):
-        self.model.eval()
+        if self.inference_copy is None:  # the model was replaced
+            self.refresh()
+        self.inference_copy.eval()
         if isinstance(inputs, _Table):
             return self._forecast_table(inputs)
         is_list, windows = inputs
         if not windows.answers:
             return is_list, windows, None
         forecast, _ = forecast_in_units(
-            self.model, windows.past, windows.mean, windows.std, batch_size=windows.batch_size
+            self.inference_copy, windows.past, windows.mean, windows.std, batch_size=windows.batch_size
         )
         return is_list, windows, forecast.float().numpy()
 
@@ -235,7 +255,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
         from .frames_timedistill import forecast_frame, forecast_panel
 
         lengths = (self.model.config.context_length, self.model.config.prediction_length)
-        forecasts = forecast_panel(self.model, table.panel, table.scaler, *lengths, table.batch_size)
+        forecasts = forecast_panel(self.inference_copy, table.panel, table.scaler, *lengths, table.batch_size)
         return forecast_frame(table.frame, table.panel, forecasts, **table.columns)
 
 

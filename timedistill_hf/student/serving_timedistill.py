@@ -3,8 +3,7 @@
 from itertools import chain
 
 import torch
-
-from .fusing_timedistill import inference_copy
+from torch import nn
 
 
 MOST_CELLS = 2**22  # of windows that are in the model at once
@@ -13,6 +12,11 @@ MOST_CELLS = 2**22  # of windows that are in the model at once
 def is_channel_free(config) -> bool:
     """Whether a model is a student that forecasts any series, each on its own."""
     return config.model_type == "timedistill" and not config.is_channel_bound
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where it computes."""
+    return next(chain(model.parameters(), model.buffers())).device
 
 
 def window_scale(past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,8 +42,8 @@ def forecast_in_units(
     """Forecast windows in the data's units.
 
     Args:
-        model: in evaluation mode; takes `past_values` and `past_observed_mask`, gives `prediction_outputs`. Of a
-            student its fused copy forecasts.
+        model: in evaluation mode; takes `past_values` and `past_observed_mask`, gives `prediction_outputs`. A fused
+            student is quicker than the student itself.
         past: float64 `[B, L, C]`, NaN where missing.
         mean, std: float64, broadcast to `[B, 1, C]`: what windows are standardised with; NaN for a series whose own
             window gives them ([`window_scale`]).
@@ -50,8 +54,7 @@ def forecast_in_units(
         The forecast `[B, S, C]`, NaN for a series without a known value, and the deviation `[B, 1, C]` that its window
         was divided by, both float64.
     """
-    model = inference_copy(model)
-    device = next(chain(model.parameters(), model.buffers())).device
+    device = device_of(model)
     batch_size = batch_size or max(1, MOST_CELLS // (past.shape[1] * past.shape[2]))
     forecasts, scales = [], []
     for start in range(0, len(past), batch_size):
