@@ -29,11 +29,11 @@ test-slow: setup
 
 # runs what is missing of the research matrix (hours; it goes on where it was interrupted), then its report
 reproduce: setup
-	$(BIN)/python scripts/reproduce.py --matrix benchmarks/matrices/best.yaml --data_dir $(DATA_DIR) --lanes $(THREADS)
+	$(BIN)/python benchmarks/reproduce.py --matrix benchmarks/matrices/best.yaml --data_dir $(DATA_DIR) --lanes $(THREADS)
 	$(MAKE) report
 
 report: setup
-	$(BIN)/python scripts/reproduce.py --matrix benchmarks/matrices/best.yaml --report
+	$(BIN)/python benchmarks/reproduce.py --matrix benchmarks/matrices/best.yaml --report
 
 lint: setup
 	$(BIN)/ruff check .

@@ -24,8 +24,7 @@ def test_import_registers_the_models_and_loads_nothing_heavy():
 
 
 WITH_SETTINGS = (
-    "distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "forecast_fleet.py", "backtest.py", "reproduce.py",
-    "plot.py",
+    "distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "forecast_fleet.py", "backtest.py", "plot.py",
 )  # fmt: skip
 
 
@@ -44,7 +43,6 @@ def test_help_is_complete_and_loads_no_data_library(script):
         "forecast.py": tables,
         "forecast_fleet.py": tables,
         "backtest.py": tables,
-        "reproduce.py": ("--matrix", "--report"),
         "plot.py": ("--run", "--results", "--output"),
         "make_model_cards.py": ("--results_dir", "--output_dir"),
     }

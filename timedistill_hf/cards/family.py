@@ -25,8 +25,8 @@ def family_cards(results_dir: str | Path) -> dict[str, ModelCard]:
 
     Args:
         results_dir: JSON files of runs with recipe `paper` (`benchmarks/paper.py`), and a folder for each matrix
-            (`scripts/reproduce.py`). Files that hold no student are passed over, as are the matrix's variants, which
-            ask what a part of the recipe brings, and other benchmarks' folders.
+            (`benchmarks/reproduce.py`). Files that hold no student are passed over, as are the matrix's variants,
+            which ask what a part of the recipe brings, and other benchmarks' folders.
 
     Raises:
         InputError: a file cannot be read.
@@ -271,7 +271,7 @@ def _how_to_make(named: Sequence[tuple[str, dict]]) -> str:
     if "cell" in first:
         pattern = f"{first['cell']['dataset']}-*-{_SEED.sub('', named[0][0]).split('-', 2)[-1]}-seed*"
         command = (
-            f"python scripts/reproduce.py --matrix benchmarks/matrices/best.yaml --data_dir DIR --only '{pattern}'"
+            f"python benchmarks/reproduce.py --matrix benchmarks/matrices/best.yaml --data_dir DIR --only '{pattern}'"
         )
     return (
         "The weights are not published. With the benchmark files in `DIR`, this trains them; the snippets then run in "

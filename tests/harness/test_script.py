@@ -1,17 +1,19 @@
-"""scripts/reproduce.py with the real scripts, tiny models and generated data."""
+"""benchmarks/reproduce.py with the real scripts, tiny models and generated data."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.reproduction.helper import begun
-from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
+from tests.harness.helper import begun
+from tests.scripts_helper import fails, generated_csv, run
 
 
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks/reproduce.py"
 MATRIX = """
 blocks:
   main:
@@ -48,7 +50,7 @@ def attempts(folder, name: str) -> int:
 
 
 def test_killed_and_gone_on_with_then_reported(flags, tmp_path, monkeypatch, capsys):
-    command = [sys.executable, SCRIPTS / "reproduce.py", *flags]
+    command = [sys.executable, SCRIPT, *flags]
     killed = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     script = begun(killed.stdout, SECOND)
     killed.kill()
@@ -56,13 +58,13 @@ def test_killed_and_gone_on_with_then_reported(flags, tmp_path, monkeypatch, cap
     os.kill(script, signal.SIGKILL)
 
     kept = (tmp_path / f"results/tiny/{FIRST}.json").read_bytes()
-    run(monkeypatch, "reproduce.py", *flags, "--dry_run")
+    run(monkeypatch, SCRIPT, *flags, "--dry_run")
     said = capsys.readouterr().out
     assert "1 cells and 0 teachers to do, 1 cells done" in said
     assert f"--output_dir {tmp_path}/runs/cells/{SECOND}" in said
     assert attempts(tmp_path, SECOND) == 1
 
-    run(monkeypatch, "reproduce.py", *flags)
+    run(monkeypatch, SCRIPT, *flags)
     assert f"{SECOND}: done" in capsys.readouterr().out
     assert (tmp_path / f"results/tiny/{FIRST}.json").read_bytes() == kept
     assert [attempts(tmp_path, name) for name in ("teacher-mine-16-itransformer-seed1", FIRST, SECOND)] == [1, 1, 2]
@@ -73,7 +75,7 @@ def test_killed_and_gone_on_with_then_reported(flags, tmp_path, monkeypatch, cap
     assert not list((tmp_path / "runs/signal/tiny").glob("*/*"))
     assert not list((tmp_path / "runs").rglob("checkpoint-*"))
 
-    run(monkeypatch, "reproduce.py", *flags, "--report")
+    run(monkeypatch, SCRIPT, *flags, "--report")
     students = [json.loads((tmp_path / f"results/tiny/{name}.json").read_text()) for name in (FIRST, SECOND)]
     mean = sum(student["models"]["student"]["mse"] for student in students) / 2
     assert f"{mean:.4f}" in (tmp_path / "docs/results.md").read_text()
@@ -92,19 +94,19 @@ def test_killed_and_gone_on_with_then_reported(flags, tmp_path, monkeypatch, cap
     ],
 )
 def test_errors_are_one_line(flags, monkeypatch, capsys, changed, words):
-    assert words in fails(monkeypatch, capsys, "reproduce.py", *flags, *changed)
+    assert words in fails(monkeypatch, capsys, SCRIPT, *flags, *changed)
 
 
 def test_a_data_set_that_is_not_there_is_said_before_anything_runs(flags, tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.csv").unlink()
-    assert "mine.csv" in fails(monkeypatch, capsys, "reproduce.py", *flags)
+    assert "mine.csv" in fails(monkeypatch, capsys, SCRIPT, *flags)
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_failure_is_exit_code_1(flags, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(SystemExit) as caught:
-        run(monkeypatch, "reproduce.py", *flags)
+        run(monkeypatch, SCRIPT, *flags)
     assert caught.value.code == 1
     assert "FAILED teacher-mine-16-itransformer-seed1: exit code 1" in capsys.readouterr().out
 
@@ -115,7 +117,7 @@ def test_a_script_and_its_help_need_no_data_library():
         "try: runpy.run_path(script, run_name='__main__')\n"
         "finally: print('HEAVY', [n for n in ('datasets', 'pandas', 'matplotlib') if n in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code, SCRIPTS / "reproduce.py"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, SCRIPT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "HEAVY []" in done.stdout
     assert all(f"--{name}" in done.stdout for name in ("matrix", "lanes", "threads", "only", "max_hours", "report"))

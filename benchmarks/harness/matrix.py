@@ -25,10 +25,11 @@ from pathlib import Path
 
 import yaml
 
-from ..cli.settings import DataSettings, DistillSettings, StudentSettings, TeacherSettings
-from ..errors import InputError, did_you_mean, listed
-from ..teachers import FAMILIES
-from ..training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+from timedistill_hf.cli.settings import DataSettings, DistillSettings, StudentSettings, TeacherSettings
+from timedistill_hf.errors import InputError, did_you_mean, listed
+from timedistill_hf.teachers import FAMILIES
+from timedistill_hf.training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+
 from .cells import Cell, TeacherCell, cell_name
 
 

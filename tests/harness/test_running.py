@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.reproduction.helper import begun, calls, matrix_of, pretending
+from benchmarks.harness.estimates import Estimator
+from benchmarks.harness.journal import Journal, StepLock, code_commit
+from benchmarks.harness.plan import choose, make_plan
+from benchmarks.harness.running import Runner, duration, is_done
+from tests.harness.helper import begun, calls, matrix_of, pretending
 from timedistill_hf.errors import InputError, Terminated
-from timedistill_hf.reproduction.estimates import Estimator
-from timedistill_hf.reproduction.journal import Journal, StepLock, code_commit
-from timedistill_hf.reproduction.plan import choose, make_plan
-from timedistill_hf.reproduction.running import Runner, duration, is_done
 
 
 BLOCK = """
@@ -28,7 +28,7 @@ BLOCK = """
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("timedistill_hf.reproduction.running._POLL_SECONDS", 0.02)
+    monkeypatch.setattr("benchmarks.harness.running._POLL_SECONDS", 0.02)
 
 
 class Session:

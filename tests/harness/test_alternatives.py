@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from timedistill_hf.reproduction.alternatives import alternatives
-from timedistill_hf.reproduction.results import Result
+from benchmarks.harness.alternatives import alternatives
+from benchmarks.harness.results import Result
 
 
 MEMBERS = {

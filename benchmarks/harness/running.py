@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from ..errors import Terminated
-from ..run_folder import RESULTS
-from ..training.stages import WEIGHTS
+from timedistill_hf.errors import Terminated
+from timedistill_hf.run_folder import RESULTS
+from timedistill_hf.training.stages import WEIGHTS
+
 from .cells import Cell, Places, TeacherCell
 from .estimates import Estimator
 from .journal import Journal, StepLock, code_commit

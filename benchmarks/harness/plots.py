@@ -5,7 +5,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..plots.style import new_figure, save_figure
+from timedistill_hf.plots.style import new_figure, save_figure
+
 from .summary import TOLERANCE
 
 

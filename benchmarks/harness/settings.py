@@ -1,9 +1,9 @@
-"""What `scripts/reproduce.py` takes."""
+"""What `benchmarks/reproduce.py` takes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InputError
+from timedistill_hf.errors import InputError
 
 
 @dataclass

@@ -5,9 +5,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import write_json
-from ..run_folder import RESULTS
+from timedistill_hf.errors import InputError
+from timedistill_hf.files import write_json
+from timedistill_hf.run_folder import RESULTS
+
 from .cells import Cell, Places, shown
 from .journal import Journal
 
@@ -73,7 +74,7 @@ class Result:
             complete = False
         if not complete:
             raise InputError(
-                f"{str(path)!r} holds no results of scripts/reproduce.py: move it elsewhere, or delete it"
+                f"{str(path)!r} holds no results of benchmarks/reproduce.py: move it elsewhere, or delete it"
             )
         return result
 

@@ -7,8 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import write_json
+from timedistill_hf.errors import InputError
+from timedistill_hf.files import write_json
+
 from .cells import Cell, Places, TeacherCell
 
 

@@ -1,4 +1,4 @@
-"""What `scripts/reproduce.py` does: plan and run, or report."""
+"""What `benchmarks/reproduce.py` does: plan and run, or report."""
 
 from pathlib import Path
 
@@ -53,6 +53,6 @@ def report(settings: ReproduceSettings) -> str:
     name = Path(settings.matrix).stem
     results = load_results(Path(settings.results_dir) / name)
     path = write_report(
-        results, Path(settings.docs_dir), command=f"python scripts/reproduce.py --matrix {settings.matrix} --report"
+        results, Path(settings.docs_dir), command=f"python benchmarks/reproduce.py --matrix {settings.matrix} --report"
     )
     return f"{len(results)} cells: {path}"

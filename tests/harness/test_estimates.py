@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 
-from tests.reproduction.helper import finished, matrix_of, pretending
-from timedistill_hf.reproduction import estimates
-from timedistill_hf.reproduction.estimates import Estimator, in_all
-from timedistill_hf.reproduction.plan import make_plan
-from timedistill_hf.reproduction.results import Result
+from benchmarks.harness import estimates
+from benchmarks.harness.estimates import Estimator, in_all
+from benchmarks.harness.plan import make_plan
+from benchmarks.harness.results import Result
+from tests.harness.helper import finished, matrix_of, pretending
 
 
 TEXT = """
@@ -106,7 +106,7 @@ def test_the_plan_learns_from_results_and_says_what_is_left(tmp_path, cells, mon
     about = {"rows": {"train": [0, 129]}, "columns": ["x", "y", "z"], "note": ""}
     finished(own[0], places.results, {"student": 1.0}, seconds=12.0, data=about)
     assert Result.read(places.result(own[0])).size == (129, 3)
-    monkeypatch.setattr("timedistill_hf.reproduction.plan.load_sizes", lambda left, data_dir: {"b": (229, 6)})
+    monkeypatch.setattr("benchmarks.harness.plan.load_sizes", lambda left, data_dir: {"b": (229, 6)})
     plan = make_plan(own, places)
     lines = [" ".join(line.replace("|", " ").split()) for line in plan.table(1).splitlines()]
     assert "a-10-best-patchtst-seed1 done 12" in lines

@@ -3,7 +3,8 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from ..data.benchmarks import BENCHMARKS
+from timedistill_hf.data.benchmarks import BENCHMARKS
+
 from .alternatives import alternatives
 from .cells import slug
 from .published import CONTEXT_LENGTH, HORIZONS, PUBLISHED, Published

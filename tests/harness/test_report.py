@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from tests.reproduction.helper import finished, matrix_of
+from benchmarks.harness.published import HORIZONS, PUBLISHED
+from benchmarks.harness.report import BEGIN, END, write_report
+from benchmarks.harness.results import load_results
+from benchmarks.harness.summary import summarise
+from tests.harness.helper import finished, matrix_of
 from timedistill_hf.errors import InputError
-from timedistill_hf.reproduction.published import HORIZONS, PUBLISHED
-from timedistill_hf.reproduction.report import BEGIN, END, write_report
-from timedistill_hf.reproduction.results import load_results
-from timedistill_hf.reproduction.summary import summarise
 
 
 TEXT = """
@@ -192,7 +192,7 @@ def test_members(written):
 
 def test_the_document(written):
     folder, errors = written
-    command = "python scripts/reproduce.py --matrix tiny.yaml --report"
+    command = "python benchmarks/reproduce.py --matrix tiny.yaml --report"
     path = write_report(load_results(folder / "results/tiny"), folder / "docs", command)
     text = path.read_text()
     assert text.startswith(BEGIN)
@@ -242,7 +242,7 @@ def test_files_of_others_and_half_written_ones(written):
     (results / ".0123-x.json").write_text("{")
     assert len(load_results(results)) == len(errors)
     (results / "x.json").write_text('{"models": {}}')
-    with pytest.raises(InputError, match=r"x\.json' holds no results of scripts"):
+    with pytest.raises(InputError, match=r"x\.json' holds no results of benchmarks"):
         load_results(results)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from ..evaluation.mixing import convex_weights
+from timedistill_hf.evaluation.mixing import convex_weights
+
 from .results import Result
 
 

@@ -6,22 +6,28 @@ command goes on: finished cells are skipped, the others resume. With --report th
 docs/results.md, its plots and docs/results.json.
 """
 
+import sys
 from pathlib import Path
 
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.reproduction.settings import ReproduceSettings
+
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.harness.settings import ReproduceSettings  # noqa: E402
 
 
 def main() -> None:
     (settings,) = parse((ReproduceSettings,), description=__doc__)
 
+    from benchmarks.harness.session import report, reproduce
     from timedistill_hf.cli.logging import set_up_logging
-    from timedistill_hf.reproduction.session import report, reproduce
 
     set_up_logging()
     if settings.report:
         print(report(settings))
-    elif not reproduce(settings, scripts=Path(__file__).resolve().parent):
+    elif not reproduce(settings, scripts=ROOT / "scripts"):
         raise SystemExit(1)
 
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.reproduction.helper import MATRIX, matrix_of
+from benchmarks.harness.cells import Places, slug
+from benchmarks.harness.matrix import load_matrix
+from tests.harness.helper import MATRIX, matrix_of
 from timedistill_hf.errors import InputError
-from timedistill_hf.reproduction.cells import Places, slug
-from timedistill_hf.reproduction.matrix import load_matrix
 
 
 MATRICES = Path(__file__).resolve().parents[2] / "benchmarks/matrices"

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from timedistill_hf.reproduction.cells import Cell, Places
-from timedistill_hf.reproduction.matrix import Matrix, load_matrix
+from benchmarks.harness.cells import Cell, Places
+from benchmarks.harness.matrix import Matrix, load_matrix
 
 
 MATRIX = """
