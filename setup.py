@@ -34,6 +34,7 @@ setup(
         "safetensors>=0.5",
         "filelock>=3.12",
         "pandas>=2.2",
+        "scipy>=1.12",
         "matplotlib>=3.8",
         "pillow>=10",
         "tabulate>=0.9",

@@ -4,9 +4,10 @@ With weights w that add up to 1 the error of the weighted mean is the weighted m
 then w' G w, with G the mean products of the errors: nothing else of the forecasts has to be kept.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
+from scipy.optimize import nnls
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -17,25 +18,24 @@ from ..errors import InputError
 
 # relative to each squared error; makes the best weights of equal forecasters equal
 _RIDGE = 1e-10
-_TOLERANCE = 1e-12
+_MOST_STEPS = 100  # of the solver, for each forecaster
 
 
 @torch.no_grad()
-def products_per_window(
-    models: Sequence[nn.Module], windows: Dataset, batch_size: int = 32
-) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]]:
-    """For each batch its inputs, and sums over each window's observed steps: products of errors, and how many.
+def error_products(models: Sequence[nn.Module], windows: Dataset, batch_size: int = 32) -> torch.Tensor:
+    """Mean over all observed entries of the product of two models' errors, float64 `[K, K]`; the MSEs on its diagonal.
 
     Args:
         models: K forecasters, `past_values` `[B, L, C]` to `.prediction_outputs` `[B, S, C]`, each on its own device.
         windows: with `future_values` `[S, C]` and, where truth is missing, `future_observed_mask`.
 
-    Yields:
-        the inputs, without the truth; float64 `[B, C, K, K]` and `[B, C]`, on the CPU.
+    Raises:
+        InputError: the windows hold no observed truth.
     """
     devices = [_device_of(model.eval()) for model in models]
     if len(windows):
         batch_size = windows_at_once(batch_size, windows[0]["future_values"].shape[-1])
+    total, entries = torch.zeros(len(models), len(models), dtype=torch.float64), 0
     for batch in DataLoader(windows, batch_size=batch_size):
         inputs, targets = split_targets(batch)
         truth, observed = targets["future_values"].double(), targets.get("future_observed_mask")
@@ -45,28 +45,8 @@ def products_per_window(
             forecast = run_model(model, {name: value.to(device) for name, value in inputs.items()}).prediction_outputs
             errors.append(torch.where(known, forecast.float().cpu().double() - truth, 0.0))
         stacked = torch.stack(errors, dim=-1).permute(0, 2, 3, 1)  # [B, C, K, S]
-        yield inputs, stacked @ stacked.mT, known.sum(dim=1).double()
-
-
-def error_products(models: Sequence[nn.Module], windows: Dataset, batch_size: int = 32) -> torch.Tensor:
-    """Mean over all observed entries of the product of two models' errors, float64 `[K, K]`; the MSEs on its diagonal.
-
-    Args:
-        models, windows: as in [`products_per_window`].
-
-    Raises:
-        InputError: the windows hold no observed truth.
-    """
-    total = torch.zeros(len(models), len(models), dtype=torch.float64)
-    entries = 0.0
-    for _, products, counts in products_per_window(models, windows, batch_size):
-        total += products.sum(dim=(0, 1))
-        entries += counts.sum().item()
-    return mean_products(total, entries)
-
-
-def mean_products(total: torch.Tensor, entries: float) -> torch.Tensor:
-    """Sums of products divided by the number of entries; an [`InputError`] where there is none."""
+        total += (stacked @ stacked.mT).sum(dim=(0, 1))
+        entries += int(known.sum())
     if not entries:
         raise InputError("the windows hold no observed truth to judge forecasts by: give others, or change --split")
     return total / entries
@@ -78,8 +58,7 @@ def convex_weights(
     """Weights w, at least 0 and 1 in all, that minimise w' G w + shrinkage * min(diag G) * |w - m|^2.
 
     m holds the mean weight of each one's group: the pull makes the weights within a group alike, and leaves to the
-    errors what the groups count. The active-set method for the point of least norm in a convex hull (Wolfe, "Finding
-    the nearest point in a polytope", 1976). Where the best weights are not unique, equal forecasters get equal ones.
+    errors what the groups count. Where the best weights are not unique, equal forecasters get equal ones.
 
     Args:
         products: G, `[K, K]`, from [`error_products`].
@@ -120,39 +99,18 @@ def _from_group_mean(groups: Sequence[Hashable]) -> torch.Tensor:
 
 
 def _least_norm(quadratic: torch.Tensor) -> torch.Tensor:
-    """The w of the simplex with the least w' A w, A `[K, K]` positive definite."""
-    weights = torch.zeros(len(quadratic), dtype=torch.float64)
-    weights[quadratic.diagonal().argmin()] = 1.0
-    value = weights @ quadratic @ weights
-    while True:
-        slopes = quadratic @ weights
-        enters = slopes.argmin()
-        if slopes[enters] >= value - _TOLERANCE:
-            return weights
-        proposed = _least_on_face(quadratic, weights, enters)
-        proposed_value = proposed @ quadratic @ proposed
-        if proposed_value >= value:  # by rounding only
-            return weights
-        weights, value = proposed, proposed_value
+    """The w of the simplex with the least w' A w, A `[K, K]` positive definite.
 
-
-def _least_on_face(quadratic: torch.Tensor, weights: torch.Tensor, enters: torch.Tensor) -> torch.Tensor:
-    """From `weights` towards the least value with one more of them free; those that reach 0 on the way leave."""
-    free = weights > 0
-    free[enters] = True
-    while True:
-        factor = torch.linalg.cholesky(quadratic[free][:, free])
-        solved = torch.cholesky_solve(torch.ones(len(factor), 1, dtype=torch.float64), factor).squeeze(1)
-        goal = torch.zeros_like(weights)
-        goal[free] = solved / solved.sum()
-        leaving = free & (goal <= 0)
-        if not leaving.any():
-            return goal
-        steps = torch.where(leaving, torch.where(weights > 0, weights / (weights - goal), 0.0), torch.inf)
-        first = steps.argmin()
-        weights = (weights + steps[first] * (goal - weights)).clamp(min=0)
-        free[first] = False
-        weights[first] = 0.0
+    For u = s w, the least u' A u + (s - 1)^2 over s is v / (1 + v) with v = w' A w, which rises with v: the best u >= 0
+    has the direction of the best w. So this is nonnegative least squares with one row more, for the sum.
+    """
+    sizes = quadratic.diagonal().sqrt()  # columns of one size, for the solver's tolerance
+    rows = torch.cat([torch.linalg.cholesky(quadratic).T, torch.ones(1, len(quadratic), dtype=torch.float64)])
+    goal = torch.zeros(len(rows), dtype=torch.float64)
+    goal[-1] = 1.0
+    found, _ = nnls((rows / sizes).numpy(), goal.numpy(), maxiter=_MOST_STEPS * len(quadratic))
+    weights = torch.from_numpy(found) / sizes
+    return weights / weights.sum()
 
 
 def _device_of(model: nn.Module) -> torch.device:

@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-import torch
 from accelerate.utils import broadcast_object_list
 from tabulate import tabulate
 
-from ..data.windows import ForecastData, WindowDataset
+from ..data.windows import ForecastData
 from ..errors import InputError
 from ..evaluation.mixing import convex_weights, error_products
 from .several import SeveralTeachers
@@ -31,21 +30,11 @@ def validation_weighted(
     Raises:
         InputError: teachers and data do not fit, or a teacher's forecasts are not finite.
     """
-    windows = validation_windows(teachers, data)
-    return with_best_weights(teachers, error_products(teachers, windows, batch_size), shrinkage)
-
-
-def validation_windows(teachers: Sequence[FrozenTeacher], data: ForecastData) -> WindowDataset:
-    """The data's validation windows as the teachers want them; an [`InputError`] where they do not fit."""
     together = SeveralTeachers(teachers)
     data = data.for_teacher(together.num_time_features)
     together.check_fits(**data.shape)
     together.check_time_features(data.num_time_features)
-    return data.validation
-
-
-def with_best_weights(teachers: Sequence[FrozenTeacher], products: torch.Tensor, shrinkage: float) -> SeveralTeachers:
-    """The teachers with the best weights for these products of errors `[K, K]`, which are logged as a table."""
+    products = error_products(teachers, data.validation, batch_size)
     errors = products.diagonal().tolist()
     for number, (teacher, error) in enumerate(zip(teachers, errors, strict=True), 1):
         if not error < float("inf"):
