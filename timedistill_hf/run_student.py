@@ -84,10 +84,6 @@ class RunStudent:
             candidate.beta and self._form(candidate, config).feature_size for candidate in self._candidates(config)
         )
 
-    def wants_forecast(self, config: TimeDistillConfig) -> bool:
-        """Whether any student is to be trained on the teacher's forecast."""
-        return any(candidate.alpha for candidate in self._candidates(config))
-
     def train(
         self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
     ) -> TrainedStudents:

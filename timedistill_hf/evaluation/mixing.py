@@ -101,8 +101,8 @@ def _from_group_mean(groups: Sequence[Hashable]) -> torch.Tensor:
 def _least_norm(quadratic: torch.Tensor) -> torch.Tensor:
     """The w of the simplex with the least w' A w, A `[K, K]` positive definite.
 
-    For u = s w, the least u' A u + (s - 1)^2 over s is v / (1 + v) with v = w' A w, which rises with v: the best u >= 0
-    has the direction of the best w. So this is nonnegative least squares with one row more, for the sum.
+    For u = s w, the least u' A u + (s - 1)^2 over s is v / (1 + v) with v = w' A w, which rises with v: the best
+    u >= 0 has the direction of the best w. So this is nonnegative least squares with one row more, for the sum.
     """
     sizes = quadratic.diagonal().sqrt()  # columns of one size, for the solver's tolerance
     rows = torch.cat([torch.linalg.cholesky(quadratic).T, torch.ones(1, len(quadratic), dtype=torch.float64)])
