@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForTimeSeriesPrediction, pipeline
 
 from tests.forecast.test_predict_df import KNOWN, L, S, forecaster, noise, one, series
+from tests.rounding import frames_close
 from tests.student.models import tiny
 from tests.student.test_travels import HIDE
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillProcessor, TimeSeriesForecastingPipeline
@@ -133,14 +134,14 @@ def test_streams_are_read_as_they_are_used(pipe):
 def test_a_frame_is_forecast_as_predict_df_does(pipe):
     frame = pd.concat([series("b", noise(40)), series("new", noise(25, 1), "2024-03-01"), series("007", noise(60, 2))])
     model = forecaster()
-    pd.testing.assert_frame_equal(pipe(frame), model.predict_df(frame))
+    frames_close(pipe(frame), model.predict_df(frame))
     other = frame.rename(columns={"item": "shop", "ds": "when", "y": "sales"})
     columns = {"id_column": "shop", "timestamp_column": "when", "target_columns": ["sales"]}
-    pd.testing.assert_frame_equal(pipe(other, **columns), model.predict_df(other, **columns))
+    frames_close(pipe(other, **columns), model.predict_df(other, **columns))
     zoned = frame.assign(ds=frame["ds"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin"))
-    pd.testing.assert_frame_equal(pipe(zoned, scaling="history"), model.predict_df(zoned, scaling="history"))
+    frames_close(pipe(zoned, scaling="history"), model.predict_df(zoned, scaling="history"))
     wide = series("x", noise(40)).drop(columns="item").assign(z=noise(40, 1))
-    pd.testing.assert_frame_equal(pipe(wide), model.predict_df(wide))
+    frames_close(pipe(wide), model.predict_df(wide))
     with pytest.raises(TableError, match="there is no column 'shop'"):
         pipe(frame, id_column="shop")
     with pytest.raises(TableError, match="column 'item' holds no numbers: name id_column"):
@@ -157,7 +158,7 @@ def test_text_with_a_changing_offset_is_absolute_time(pipe, zone):
     found = pipe(text, time_zone=zone)
     expected = pipe(frame.assign(ds=clock.dt.tz_convert(zone or "UTC")))
     assert str(found["ds"].dt.tz) == (zone or "UTC")
-    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    frames_close(found, expected, check_dtype=False)
 
 
 def test_a_student_bound_to_its_channels_takes_all_of_them():
@@ -235,8 +236,8 @@ def test_a_fresh_process_without_the_package_gives_the_same(folder, pipe, tmp_pa
     assert done.returncode == 0, done.stderr[-2000:]
     answers = np.load(tmp_path / "answers.npz").values()
     for answer, expected in zip(answers, pipe(arrays, batch_size=2), strict=True):
-        np.testing.assert_array_equal(answer, expected["prediction_outputs"])
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "answers.parquet"), pipe(frame))
+        close(answer, expected["prediction_outputs"])
+    frames_close(pd.read_parquet(tmp_path / "answers.parquet"), pipe(frame))
     processor = TimeDistillProcessor.from_pretrained(tmp_path / "again")
     assert processor.to_dict() == TimeDistillProcessor.from_pretrained(folder).to_dict()
 
@@ -248,7 +249,7 @@ def test_saved_by_the_pipeline_it_is_a_whole_student(folder, pipe, tmp_path):
     )
     again = Forecaster.from_pretrained(str(tmp_path / "copy"))
     frame = series("b", noise(40))
-    pd.testing.assert_frame_equal(again.predict_df(frame), pipe(frame))
+    frames_close(again.predict_df(frame), pipe(frame))
     assert type(AutoModelForTimeSeriesPrediction.from_pretrained(tmp_path / "copy")) is type(pipe.model)
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from tests.rounding import trained
 from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
 from timedistill_hf import Forecaster
 from timedistill_hf.cli.distill_flags import distill_recipe
@@ -123,7 +124,7 @@ def test_a_trained_teacher_is_taken_from_its_folder(csv, tmp_path, monkeypatch, 
     assert "holds results already" in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command)
     run(monkeypatch, "distill.py", "--recipe", "paper", *command, "--overwrite")
     again = json.loads((folder / "results.json").read_text())
-    assert again["models"]["student"]["mse"] == results["models"]["student"]["mse"]
+    assert again["models"]["student"]["mse"] == trained(results["models"]["student"]["mse"])
     wrong = (*command[:-8], *TINY, "--context_length", "64", "--overwrite")
     assert "has context_length=48, the student and its data 64" in fails(
         monkeypatch, capsys, "distill.py", "--recipe", "paper", *wrong
@@ -178,11 +179,11 @@ def test_the_teachers_signal_is_stored_where_it_may_be(finished, csv, tmp_path, 
     small = distill("small", "--signal_limit_gb", "0.00001")
     stored = distill("stored")
     assert [signal for signal, _ in (live, small, stored)] == ["live", "live", "stored"]
-    assert small[1] == live[1]
+    assert small[1] == trained(live[1])
     assert stored[1] == pytest.approx(live[1], rel=1e-3)
     assert not (tmp_path / "stored/teacher_signal").exists()
     shared = tmp_path / "shared"
-    assert distill("first", "--signal_dir", shared) == stored
+    assert distill("first", "--signal_dir", shared) == ("stored", trained(stored[1]))
     (store,) = shared.iterdir()
     written = (store / "manifest.json").stat().st_mtime_ns
     assert distill("second", "--signal_dir", shared, "--seed", "7")[0] == "stored"
@@ -225,7 +226,7 @@ def test_an_interrupted_run_with_overwrite_goes_on_too(csv, tmp_path, monkeypatc
     steps.append(-1)
     run(monkeypatch, "distill.py", "--recipe", "paper", *command)  # finished: replaced, from the first step on
     assert steps[1] == 0
-    assert json.loads((tmp_path / "results.json").read_text())["models"]["student"]["mse"] == first
+    assert json.loads((tmp_path / "results.json").read_text())["models"]["student"]["mse"] == trained(first)
 
 
 def test_two_runs_in_one_folder_do_not_mix(csv, tmp_path, monkeypatch, capsys):

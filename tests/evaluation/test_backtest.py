@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import CONTEXT, HORIZON, tiny_informer, tiny_teacher
 from tests.forecast.tables import NAMES, ROWS, close, long, save, trained_on, wide
 from tests.forecast.test_predict_df import KNOWN, L, S, forecaster, noise, one, series
+from tests.rounding import frames_close
 from tests.scripts_helper import fails, run
 from timedistill_hf import Forecaster, backtest
 from timedistill_hf.data import load_series, make_windows
@@ -69,7 +70,7 @@ def test_forecasts_are_those_of_tables_that_end_at_the_cutoffs(monkeypatch, cell
         model, table().sample(frac=1, random_state=0).sort_values("item"), num_windows=num_windows, step=step
     )
     expected = by_loops(model, table(), num_windows, step or S)
-    pd.testing.assert_frame_equal(found.forecasts, expected, check_dtype=False, rtol=1e-4, atol=1e-4)
+    frames_close(found.forecasts, expected, check_dtype=False, rtol=1e-4, atol=1e-4)
     assert found.windows * S == len(expected)
     assert (found.season, found.step) == (SEASON, step or S)
 
@@ -193,7 +194,7 @@ def test_a_series_is_a_table_too():
         expected = backtest(model, frame, num_windows=2).forecasts
         found = backtest(model, loaded, num_windows=2).forecasts
         assert found["id"].tolist() == [str(name) for name in expected[expected.columns[0]]]
-        pd.testing.assert_frame_equal(found.iloc[:, 1:], expected.iloc[:, 1:])
+        frames_close(found.iloc[:, 1:], expected.iloc[:, 1:])
     loaded = replace(load_series(wide()), regularized=False)
     rows = backtest(trained_on(wide()), loaded, num_windows=1).forecasts
     assert rows["step"].tolist() == 3 * list(range(ROWS - HORIZON, ROWS))
@@ -202,13 +203,14 @@ def test_a_series_is_a_table_too():
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_file_takes_what_memory_need_not_hold(monkeypatch, tmp_path, suffix):
     monkeypatch.setattr(rolling, "MOST_CELLS", 200)
-    kept = backtest(forecaster(), table(), num_windows=4)
+    model = forecaster()
+    kept = backtest(model, table(), num_windows=4)
     target = tmp_path / f"forecasts{suffix}"
-    written = backtest(forecaster(), table(), num_windows=4, output=target)
+    written = backtest(model, table(), num_windows=4, output=target)
     assert written.forecasts is None
-    pd.testing.assert_frame_equal(written.metrics, kept.metrics)
+    frames_close(written.metrics, kept.metrics)
     read = pd.read_csv(target, parse_dates=["cutoff", "ds"]) if suffix == ".csv" else pd.read_parquet(target)
-    pd.testing.assert_frame_equal(read, kept.forecasts, check_dtype=False, rtol=1e-9)
+    frames_close(read, kept.forecasts, check_dtype=False, rtol=1e-9)
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 

@@ -7,6 +7,7 @@ import torch
 
 from tests.conftest import CONTEXT, HORIZON, tiny_informer
 from tests.forecast.tables import NAMES, ROWS, by_hand, close, long, trained_on, wide
+from tests.rounding import frames_close
 from timedistill_hf import Forecaster
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.errors import InputError
@@ -22,14 +23,14 @@ def test_a_wide_table_keeps_its_order_and_names(hourly, caplog):
     expected = by_hand(hourly, wide()[NAMES].to_numpy())
     assert np.ptp(expected[:, 0]) > 1e-3
     close(forecast[NAMES].to_numpy(), expected)
-    np.testing.assert_array_equal(forecast[NAMES].to_numpy(), hourly.predict(wide()[NAMES].to_numpy()))
+    close(forecast[NAMES].to_numpy(), hourly.predict(wide()[NAMES].to_numpy()))
     assert caplog.text == ""
 
 
 def test_columns_that_the_model_does_not_know_are_left_out_with_one_word(hourly, caplog):
     frame = wide().assign(weather="rain", price=1.0)[["weather", "a", "price", "date", "b", "c"]]
     frame.insert(0, "Unnamed: 0", range(ROWS))
-    pd.testing.assert_frame_equal(hourly.predict(frame), hourly.predict(wide()))
+    frames_close(hourly.predict(frame), hourly.predict(wide()))
     about = [record.getMessage() for record in caplog.records if "weather" in record.getMessage()]
     assert about == ["history: the model does not know the columns ['weather', 'price']; they are left out"]
 
@@ -73,7 +74,7 @@ def test_one_value_column_of_several_is_enough(caplog):
     frame = long(wide(), ("x", "y", "z")).assign(price=1.0)
     forecaster = trained_on(frame, id_column="store", target_columns=["sales"])
     assert list(forecaster.predict(frame).columns) == ["sales", "store", "date"]
-    pd.testing.assert_frame_equal(forecaster.predict(frame), forecaster.predict(frame.drop(columns="price")))
+    frames_close(forecaster.predict(frame), forecaster.predict(frame.drop(columns="price")))
 
 
 def test_gaps_empty_cells_and_the_sentinel_are_missing():
@@ -92,7 +93,7 @@ def test_a_short_history_is_filled_up_in_front(hourly, caplog):
     forecast = hourly.predict(frame)
     assert "it has 30 steps, the model looks back 48; the 18 steps before it count as missing" in caplog.text
     masked = np.concatenate([np.full((18, 3), np.nan), frame[NAMES].to_numpy()])
-    np.testing.assert_array_equal(forecast[NAMES].to_numpy(), hourly.predict(masked))
+    close(forecast[NAMES].to_numpy(), hourly.predict(masked))
     close(forecast[NAMES].to_numpy(), by_hand(hourly, frame[NAMES].to_numpy()))
     assert forecast["date"].iloc[0] == pd.Timestamp("2024-01-02 06:00")
     inputs = hourly.processor(frame)
@@ -287,7 +288,7 @@ def test_without_a_known_frequency_there_are_only_values(caplog):
     close(forecaster.predict(bare).to_numpy(), by_hand(forecaster, bare.to_numpy()))
     timed = forecaster.predict(wide())
     assert timed["date"].iloc[0] == pd.Timestamp("2024-01-13 12:00")
-    pd.testing.assert_frame_equal(timed[NAMES], forecaster.predict(bare))
+    frames_close(timed[NAMES], forecaster.predict(bare))
 
     uneven = wide().assign(date=pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(ROWS) ** 2, unit="min"))
     assert list(trained_on(uneven).predict(uneven).columns) == NAMES
@@ -295,7 +296,7 @@ def test_without_a_known_frequency_there_are_only_values(caplog):
 
 
 def test_an_index_of_timestamps_becomes_the_time_column(hourly):
-    pd.testing.assert_frame_equal(hourly.predict(wide().set_index("date")), hourly.predict(wide()))
+    frames_close(hourly.predict(wide().set_index("date")), hourly.predict(wide()))
 
 
 def test_rows_of_a_benchmark_are_taken_as_they_are(hourly):
@@ -315,7 +316,7 @@ def test_calendar_features_are_those_of_the_training_windows():
     inputs = data.processor(wide().iloc[:origin])
     assert set(inputs) == {"past_values", "past_time_features", "future_time_features"}
     for name, value in inputs.items():
-        assert torch.equal(value[0], data.test[0][name]), name
+        torch.testing.assert_close(value[0], data.test[0][name], msg=name)
     forecaster = Forecaster(tiny_informer(num_time_features=data.num_time_features), data.processor)
     assert np.isfinite(forecaster.predict(wide())[NAMES].to_numpy()).all()
     with pytest.raises(InputError, match="needs calendar features: give a table"):

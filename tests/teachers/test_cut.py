@@ -39,8 +39,8 @@ def test_the_signal_is_the_first_steps_live_stored_and_scored(name, short_data, 
         item = short_data.train[index]
         live = teacher(past_values=item["past_values"].unsqueeze(0))
         expected = first_steps(full, short_data.train, index)
-        assert torch.equal(live.prediction_outputs[0], expected)
-        assert torch.equal(live.feature, full(past_values=item["past_values"].unsqueeze(0)).feature)
+        torch.testing.assert_close(live.prediction_outputs[0], expected)
+        torch.testing.assert_close(live.feature, full(past_values=item["past_values"].unsqueeze(0)).feature)
         assert torch.allclose(stored[index]["teacher_prediction_outputs"], expected, atol=1e-5)
         assert torch.allclose(stored[index]["teacher_feature"], live.feature[0], atol=1e-5)
     errors = torch.stack([
@@ -95,7 +95,9 @@ def test_a_loaded_teacher_is_cut_for_the_data(short_data, tmp_path, caplog):
     short_data.processor.save_pretrained(tmp_path)
     teacher = load_teacher_for(str(tmp_path), short_data)
     x = torch.randn(2, CONTEXT, CHANNELS)
-    assert torch.equal(teacher(past_values=x).prediction_outputs, full(past_values=x).prediction_outputs[:, :SHORT])
+    torch.testing.assert_close(
+        teacher(past_values=x).prediction_outputs, full(past_values=x).prediction_outputs[:, :SHORT]
+    )
     assert "it is cut to the first 6" in caplog.text
     with pytest.raises(InputError, match=r"\(patchtst\) forecasts 16 steps, its processor 6: save the processor of"):
         check_fits(full, short_data.processor)

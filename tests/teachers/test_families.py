@@ -118,8 +118,8 @@ def test_patchtsmixer_is_transformers_own(mode):
     x, mask = 3 * torch.randn(4, CONTEXT, 3) + 5, torch.rand(4, CONTEXT, 3) > 0.3
     teacher = Teacher(model, family)
     assert family.channels(model.config) == (None if mode == "common_channel" else 3)
-    assert torch.equal(teacher(x).prediction_outputs, own(x).prediction_outputs)
-    assert torch.equal(teacher(x).feature, own(x).last_hidden_state.flatten(2))
+    torch.testing.assert_close(teacher(x).prediction_outputs, own(x).prediction_outputs)
+    torch.testing.assert_close(teacher(x).feature, own(x).last_hidden_state.flatten(2))
     expected = own(fill_missing(x, mask), observed_mask=mask).prediction_outputs
     assert torch.allclose(teacher(x, mask).prediction_outputs, expected, atol=1e-6)
     assert torch.allclose(model(x, past_observed_mask=mask).prediction_outputs, expected, atol=1e-6)
@@ -131,7 +131,7 @@ def test_a_saved_patchtsmixer_is_read_by_transformers(tmp_path):
     own = transformers.PatchTSMixerForPrediction.from_pretrained(tmp_path)
     assert own.config.architectures == ["PatchTSMixerForPrediction"]
     x = torch.randn(2, CONTEXT, CHANNELS)
-    assert torch.equal(own(x).prediction_outputs, teacher(x).prediction_outputs)
+    torch.testing.assert_close(own(x).prediction_outputs, teacher(x).prediction_outputs)
 
 
 @pytest.mark.parametrize("distribution", ["normal", "student_t"])
@@ -185,7 +185,7 @@ def test_timesfm_rolls_out_on_its_own_forecasts(name):
     second = teacher.cut(128)(torch.cat([x, first], dim=1)).prediction_outputs
     assert torch.allclose(forecast[:, :128], first, atol=1e-4)
     assert torch.allclose(forecast[:, 128:256], second, atol=1e-4)
-    assert torch.equal(teacher.cut(300)(x).feature, teacher.cut(128)(x).feature)
+    torch.testing.assert_close(teacher.cut(300)(x).feature, teacher.cut(128)(x).feature)
 
 
 @pytest.mark.parametrize("length", [7, 40, 300])
@@ -197,7 +197,7 @@ def test_timesfm_reads_any_look_back(name, length):
     signal = teacher(x)
     assert torch.isfinite(signal.prediction_outputs).all()
     if length > 64:
-        assert torch.equal(signal.prediction_outputs, teacher(x[:, -64:]).prediction_outputs)
+        torch.testing.assert_close(signal.prediction_outputs, teacher(x[:, -64:]).prediction_outputs)
 
 
 def test_timesfm_is_not_trained_here(data, tmp_path):

@@ -128,7 +128,7 @@ def test_transformers_class_is_found_by_the_configurations_architectures():
     x, mask = torch.randn(2, CONTEXT, CHANNELS), torch.rand(2, CONTEXT, CHANNELS) > 0.3
     found = family.signal(model, x, mask)
     expected = model(past_values=fill_missing(x, mask), past_observed_mask=mask).prediction_outputs
-    assert torch.equal(found.prediction_outputs, expected)
+    torch.testing.assert_close(found.prediction_outputs, expected)
     assert found.feature is None
 
 

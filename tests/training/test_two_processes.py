@@ -40,7 +40,7 @@ def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
     (one,) = run(tmp_path / "one", "16")
     first, second = run(tmp_path / "two", *launcher(), "8")
     assert (one["world_size"], first["world_size"]) == (1, 2)
-    assert first["regressor"] == second["regressor"]
+    assert first["regressor"] == pytest.approx(second["regressor"], abs=1e-6)
     assert first["losses"] == pytest.approx(one["losses"], abs=1e-5)
     assert first["terms"] == pytest.approx(one["terms"], abs=1e-5)
     assert first["eval_mse"] == pytest.approx(one["eval_mse"], rel=1e-5)
