@@ -138,6 +138,8 @@ def test_other_members_weights_or_cuts_are_another_fingerprint(data):
     ]
     assert len(set(prints)) == len(prints)
     assert fingerprint(members("itransformer", "patchtst")) == prints[0]
+    # weights are computed from forecasts, so that their last digits are the processor's
+    assert fingerprint(teachers, [0.4 + 1e-9, 0.6 - 1e-9]) == prints[1] != fingerprint(teachers, [0.401, 0.599])
 
 
 def test_the_store_holds_the_live_signal(data, tmp_path):

@@ -82,9 +82,10 @@ class SeveralTeachers(FrozenTeacher):
         return {"members": [teacher.name for teacher in self.members], "weights": list(self.weights)}
 
     def fingerprint(self) -> str:
-        """A hash of the members and their weights, in their order."""
+        """A hash of the members and their weights, to six digits (further ones are rounding), in their order."""
         members = [teacher.fingerprint() for teacher in self.members]
-        return fingerprint_of((type(self).__name__, self.weights, members), {})
+        weights = tuple(round(weight, 6) for weight in self.weights)
+        return fingerprint_of((type(self).__name__, weights, members), {})
 
 
 def _checked(weights: Sequence[float] | None, members: int) -> tuple[float, ...]:
