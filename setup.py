@@ -22,6 +22,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["timedistill_hf", "timedistill_hf.*"]),
+    py_modules=["timedistill_start"],
     package_data={"timedistill_hf": ["templates/*.md"]},
     install_requires=[
         "torch>=2.6",

@@ -9,6 +9,7 @@ docs/results.md, its plots and docs/results.json.
 import sys
 from pathlib import Path
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
 
 

@@ -6,6 +6,7 @@ naive forecast; the metrics, of each series and over all, to a JSON file of that
 of the channel count is tested on any series, each by itself; every other model on the series of its training together.
 """
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
 from timedistill_hf.cli.table_settings import BacktestSettings
 

@@ -5,6 +5,7 @@ Takes the flags of distill.py: the command of a run, its script's name changed, 
 for (which windows, which teachers, whether students of that recipe learn from features). --signal_dir says where.
 """
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.distill_flags import parse_distill_flags
 from timedistill_hf.cli.output_settings import CacheSettings
 from timedistill_hf.cli.parsing import run_script

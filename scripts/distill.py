@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Distil a teacher into a small student: `accelerate launch scripts/distill.py --dataset etth1 --data_dir DIR ...`."""
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.distill_flags import parse_distill_flags
 from timedistill_hf.cli.parsing import run_script
 

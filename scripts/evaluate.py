@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Score a saved student or teacher on the test windows of a data set."""
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
 from timedistill_hf.cli.settings import DataSettings, EvaluateSettings
 

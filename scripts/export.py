@@ -6,6 +6,7 @@ both float32 and, unless told otherwise, in the data's units. Missing values hav
 (timedistill.*) hold columns, lengths, frequency and scaler.
 """
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
 from timedistill_hf.cli.table_settings import ExportSettings
 

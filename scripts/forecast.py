@@ -11,6 +11,7 @@ With --each_series every series is forecast by itself, from its own last timesta
 end at different times and be short. That takes a student whose weights are free of the channel count.
 """
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
 from timedistill_hf.cli.table_settings import ForecastSettings
 

@@ -7,6 +7,7 @@ their names; the rows of a series are together, in any order. The output is the 
 series are in memory at once. Under accelerate launch each process forecasts a share of the series.
 """
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
 from timedistill_hf.cli.table_settings import FleetSettings
 

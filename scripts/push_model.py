@@ -5,6 +5,7 @@ Of a run's folder that is the student, with its plots and results.json; its teac
 Log in first (hf auth login), or set HF_TOKEN.
 """
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.hub_settings import PushModelSettings
 from timedistill_hf.cli.parsing import parse, run_script
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """Train a teacher with all of TrainingArguments at hand; `scripts/distill.py --teacher FOLDER` then takes it."""
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
+from timedistill_hf.cli.flags import FORECAST_TRAINING
 from timedistill_hf.cli.parsing import parse, run_script
 from timedistill_hf.cli.settings import DataSettings, TeacherSettings
-from timedistill_hf.training.arguments import ForecastTrainingArguments
 
 
 def _family_defaults(known: dict) -> dict:
@@ -13,7 +14,7 @@ def _family_defaults(known: dict) -> dict:
 
 
 def main() -> None:
-    types = (DataSettings, TeacherSettings, ForecastTrainingArguments)
+    types = (DataSettings, TeacherSettings, FORECAST_TRAINING)
     data_settings, settings, args = parse(types, recipe=_family_defaults, output_dir="runs/teacher")
 
     from timedistill_hf.cli.logging import set_up_logging

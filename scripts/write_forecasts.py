@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Write a trained teacher's forecasts of all windows to a file that is a teacher: `distill.py --teacher f.parquet`."""
 
+import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.output_settings import WriteForecastsSettings
 from timedistill_hf.cli.parsing import parse, run_script
 from timedistill_hf.cli.settings import DataSettings

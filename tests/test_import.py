@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,8 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 HEAVY = ("transformers.trainer", "datasets", "pandas", "matplotlib", "evaluate")
 
 
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+def run(code: str, *arguments: str, cwd: Path = SCRIPTS.parent) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd)
 
 
 def test_import_registers_the_models_and_loads_nothing_heavy():
@@ -23,31 +24,83 @@ def test_import_registers_the_models_and_loads_nothing_heavy():
     assert done.stdout.split("\n")[:2] == ["TimeDistillForPrediction", "[]"], done.stderr[-2000:]
 
 
-WITH_SETTINGS = (
-    "distill.py", "train_teacher.py", "evaluate.py", "forecast.py", "forecast_fleet.py", "backtest.py", "plot.py",
-)  # fmt: skip
+FLAGS = {
+    "../benchmarks/reproduce.py": ("--matrix", "--report"),
+    "backtest.py": ("--model", "--input", "--output"),
+    "cache_teacher.py": ("--dataset", "--signal_dir", "--estimate"),
+    "distill.py": ("--dataset", "--data_dir", "--teacher", "--alpha", "--learning_rate"),
+    "evaluate.py": ("--dataset", "--data_dir", "--model"),
+    "export.py": ("--model", "--output"),
+    "forecast.py": ("--model", "--input", "--output"),
+    "forecast_fleet.py": ("--model", "--input", "--output"),
+    "make_model_cards.py": ("--results_dir", "--output_dir"),
+    "plot.py": ("--run", "--results", "--output"),
+    "push_dataset.py": ("--dataset", "--repo_id", "--license"),
+    "push_model.py": ("--folder", "--repo_id"),
+    "train_teacher.py": ("--dataset", "--data_dir", "--teacher", "--learning_rate"),
+    "write_forecasts.py": ("--dataset", "--model", "--output"),
+}
+LIGHT = """
+import contextlib, io, json, runpy, sys
+ends = []
+for command in json.loads(sys.argv[1]):
+    out, err, code, sys.argv = io.StringIO(), io.StringIO(), None, command
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try: runpy.run_path(command[0], run_name="__main__")
+        except SystemExit as end: code = end.code
+    heavy = [name for name in ("torch", "transformers", "datasets", "pandas", "numpy") if name in sys.modules]
+    ends.append((code, out.getvalue(), err.getvalue(), heavy))
+print(json.dumps(ends))
+"""
+WRONG = {
+    ("--learning_rate", "high"): "invalid float value: 'high'",
+    ("--num-scales", "few"): "invalid int value: 'few'",
+    ("--architecture", "cnn"): "invalid choice: 'cnn'",
+    ("--overwrite", "perhaps"): "got perhaps",
+    ("--config", "x.yaml"): "sets 'alhpa', which is no flag; did you mean 'alpha'?",
+}
 
 
-@pytest.mark.parametrize("script", [*WITH_SETTINGS, "make_model_cards.py"])
-def test_help_is_complete_and_loads_no_data_library(script):
-    code = (
-        "import runpy, sys; script = sys.argv[1]; sys.argv = [script, '--help']\n"
-        "try: runpy.run_path(script, run_name='__main__')\n"
-        f"finally: print('HEAVY', [n for n in {HEAVY} if n in sys.modules and n != 'transformers.trainer'])"
+def light(*commands: list[str], cwd: Path = SCRIPTS.parent) -> list[tuple[int, str, str]]:
+    """Exit code and what was said of each, after checking that nothing heavy was imported by then."""
+    done = run(LIGHT, json.dumps([[str(SCRIPTS / script), *flags] for script, *flags in commands]), cwd=cwd)
+    ends = json.loads(done.stdout)
+    for command, (*_, heavy) in zip(commands, ends, strict=True):
+        assert heavy == [], command
+    return [tuple(end[:3]) for end in ends]
+
+
+def test_help_and_wrong_flags_are_answered_before_torch_is_imported():
+    """In a new process."""
+    assert sorted(FLAGS)[1:] == sorted(path.name for path in SCRIPTS.glob("*.py"))
+    helps = light(*([script, "--help"] for script in FLAGS))
+    for (script, flags), (code, said, error) in zip(FLAGS.items(), helps, strict=True):
+        assert (code, error) == (0, ""), script
+        assert all(f" {flag} " in said.replace(",", " ") for flag in flags), script
+    for script, (code, said, error) in zip(FLAGS, light(*([script, "--wrnog", "3"] for script in FLAGS)), strict=True):
+        assert (code, said) == (2, ""), script
+        assert error.startswith("error: '--wrnog' is no flag; "), script
+        assert len(error.splitlines()) == 1
+
+
+def test_wrong_values_too(tmp_path):
+    (tmp_path / "x.yaml").write_text("alhpa: 1")
+    ends = light(*(["distill.py", *flags] for flags in WRONG), cwd=tmp_path)
+    for expected, (code, said, error) in zip(WRONG.values(), ends, strict=True):
+        assert (code, said) == (2, "")
+        assert expected in error
+        assert len(error.splitlines()) == 1
+
+
+def test_a_script_registers_the_models_when_its_flags_are_read():
+    """What `import timedistill_hf` does at once, a script does late, and not never."""
+    done = run(
+        "import sys, timedistill_start, timedistill_hf; print('torch' in sys.modules)\n"
+        "from timedistill_hf.cli.parsing import parse; from timedistill_hf.cli.settings import DataSettings\n"
+        "parse((DataSettings,), [])\n"
+        "from transformers import AutoConfig; print(AutoConfig.for_model('timedistill').model_type)"
     )
-    done = run(code, str(SCRIPTS / script))
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "HEAVY []" in done.stdout
-    tables = ("--model", "--input", "--output")
-    own = {
-        "forecast.py": tables,
-        "forecast_fleet.py": tables,
-        "backtest.py": tables,
-        "plot.py": ("--run", "--results", "--output"),
-        "make_model_cards.py": ("--results_dir", "--output_dir"),
-    }
-    flags = own.get(script, ("--dataset", "--data_dir"))
-    assert all(flag in done.stdout for flag in flags)
+    assert done.stdout.split() == ["False", "timedistill"], done.stderr[-2000:]
 
 
 def test_every_public_name_can_be_had():

@@ -1,47 +1,32 @@
 """Distil heavy forecasters into small ones, the Hugging Face way (TimeDistill, arXiv 2502.15016).
 
 Importing the package registers its models with transformers' Auto classes and its pipeline; everything heavier
-(Trainer, datasets, pandas, matplotlib) is imported where it is first used.
+(Trainer, datasets, pandas, matplotlib) is imported where it is first used. The scripts, which import
+`timedistill_start` before it, have their flags read first and the models registered then.
 """
 
+import sys
 from importlib import import_module
-
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTimeSeriesPrediction
-from transformers.pipelines import PIPELINE_REGISTRY
-
-from .models.itransformer import ITransformerConfig, ITransformerForPrediction
-from .models.light_ts import LightTSConfig, LightTSForPrediction
-from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
-from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
-from .models.timesnet import TimesNetConfig, TimesNetForPrediction
-from .processor import TimeDistillProcessor
-from .student import TimeDistillConfig, TimeDistillForPrediction, fuse
-from .student.pipeline_timedistill import TASK, TimeSeriesForecastingPipeline
 
 
 __version__ = "0.1.0"
 
-for _config, _model in (
-    (TimeDistillConfig, TimeDistillForPrediction),
-    (ITransformerConfig, ITransformerForPrediction),
-    (ModernTCNConfig, ModernTCNForPrediction),
-    (TimesNetConfig, TimesNetForPrediction),
-    (TimeMixerConfig, TimeMixerForPrediction),
-    (LightTSConfig, LightTSForPrediction),
-):
-    AutoConfig.register(_config.model_type, _config, exist_ok=True)
-    AutoModel.register(_config, _model, exist_ok=True)
-    AutoModelForTimeSeriesPrediction.register(_config, _model, exist_ok=True)
-    AutoFeatureExtractor.register(_config, TimeDistillProcessor, exist_ok=True)
-    _config.register_for_auto_class()
-    _model.register_for_auto_class("AutoModelForTimeSeriesPrediction")
-
-PIPELINE_REGISTRY.register_pipeline(
-    TASK, TimeSeriesForecastingPipeline, pt_model=(AutoModelForTimeSeriesPrediction,), type="time"
-)
-TimeDistillConfig.has_registered_pipeline = True
-
 _LAZY = {
+    "ITransformerConfig": ".models.itransformer",
+    "ITransformerForPrediction": ".models.itransformer",
+    "LightTSConfig": ".models.light_ts",
+    "LightTSForPrediction": ".models.light_ts",
+    "ModernTCNConfig": ".models.modern_tcn",
+    "ModernTCNForPrediction": ".models.modern_tcn",
+    "TimeDistillConfig": ".student",
+    "TimeDistillForPrediction": ".student",
+    "TimeDistillProcessor": ".processor",
+    "TimeMixerConfig": ".models.time_mixer",
+    "TimeMixerForPrediction": ".models.time_mixer",
+    "TimesNetConfig": ".models.timesnet",
+    "TimesNetForPrediction": ".models.timesnet",
+    "TimeSeriesForecastingPipeline": ".student.pipeline_timedistill",
+    "fuse": ".student",
     "backtest": ".evaluation.backtest",
     "Forecaster": ".forecaster",
     "CallableTeacher": ".teachers.callable",
@@ -62,24 +47,7 @@ _LAZY = {
     "write_forecasts": ".teachers.writing",
 }
 
-__all__ = [
-    "ITransformerConfig",
-    "ITransformerForPrediction",
-    "LightTSConfig",
-    "LightTSForPrediction",
-    "ModernTCNConfig",
-    "ModernTCNForPrediction",
-    "TimeDistillConfig",
-    "TimeDistillForPrediction",
-    "TimeDistillProcessor",
-    "TimeMixerConfig",
-    "TimeMixerForPrediction",
-    "TimesNetConfig",
-    "TimesNetForPrediction",
-    "TimeSeriesForecastingPipeline",
-    "fuse",
-    *_LAZY,
-]
+__all__ = list(_LAZY)
 
 
 def __getattr__(name: str):
@@ -90,3 +58,7 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY])
+
+
+if "timedistill_start" not in sys.modules:
+    import_module(".registration", __name__)

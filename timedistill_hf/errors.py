@@ -1,6 +1,7 @@
 """Errors for people: one line that names the value, what was expected and the remedy."""
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -12,11 +13,12 @@ class InputError(ValueError):
 
 
 class Terminated(SystemExit):
-    """The process was asked to end by SIGTERM, after saving what can be gone on with. Exit code 143."""
+    """The process was asked to end, by Ctrl-C (code 130) or SIGTERM (143), after saving what can be gone on with."""
 
-    def __init__(self, message: str):
-        super().__init__(143)
-        self.message = message
+    def __init__(self, message: str, number: int = signal.SIGTERM):
+        super().__init__(128 + number)
+        self.number = number
+        self.message = f"stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}; {message}"
 
     def __str__(self) -> str:
         return self.message

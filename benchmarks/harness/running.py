@@ -81,6 +81,7 @@ class Runner:
         self._running: list[_Running] = []
         self._elsewhere: set[str] = set()
         self._asked_to_stop = 0
+        self._stopped_by = signal.SIGTERM
         self._told_to_stop = 0
         self._began = time.monotonic()
 
@@ -102,7 +103,7 @@ class Runner:
                     while len(self._running) < self.lanes and self._start_one(pending):
                         pass
                 elif not self._running:
-                    raise Terminated("stopped; the same command goes on from what was saved")
+                    raise Terminated("the same command goes on from what was saved", self._stopped_by)
                 else:
                     self._pass_on_stop()
                 if not pending and not self._running:
@@ -224,6 +225,7 @@ class Runner:
     def _signals_caught(self) -> Iterator[None]:
         def ask(number: int, frame: FrameType | None) -> None:
             self._asked_to_stop += 1
+            self._stopped_by = number
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

@@ -1,7 +1,7 @@
 """The flags of `distill.py`, which `cache_teacher.py` takes too, so that it fills the store that the run looks for."""
 
-from ..training.arguments import TimeDistillTrainingArguments
 from ..training.recipes import recipe_defaults
+from .flags import DISTILL_TRAINING
 from .parsing import parse
 from .settings import DataSettings, DistillSettings, StudentSettings
 
@@ -14,7 +14,7 @@ def parse_distill_flags(*others: type, **options) -> tuple:
 
     `options` are those of [`parse`].
     """
-    types = (DataSettings, StudentSettings, DistillSettings, TimeDistillTrainingArguments, *others)
+    types = (DataSettings, StudentSettings, DistillSettings, DISTILL_TRAINING, *others)
     return parse(types, recipe=distill_recipe, output_dir="runs/distill", **options)
 
 

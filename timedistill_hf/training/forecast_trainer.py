@@ -66,7 +66,7 @@ class ForecastTrainer(Trainer):
             self.add_callback(ValidationEarlyStopping(args.early_stopping_patience))
 
     def train(self, *args, **kwargs):
-        """As the stock one; SIGTERM saves a checkpoint and ends it with [`Terminated`]."""
+        """As the stock one; SIGTERM (and Ctrl-C in a script) saves a checkpoint and ends it with [`Terminated`]."""
         try:
             output = super().train(*args, **kwargs)
             self._on_termination.end(self.args)

@@ -1,4 +1,4 @@
-"""SIGTERM while training: finish the step, save a checkpoint that resumes bit-identically, leave."""
+"""SIGTERM or Ctrl-C while training: finish the step, save a checkpoint that resumes bit-identically, leave."""
 
 import signal
 import threading
@@ -17,6 +17,9 @@ _STEPS_BETWEEN_VOTES = 10
 class SaveOnTerminationCallback(TrainerCallback):
     """On SIGTERM saves at the end of the step and raises [`Terminated`]; the same command then goes on from there.
 
+    So does Ctrl-C (SIGINT), at once when it is pressed again; where Python's own handler takes it, as in a notebook,
+    it stays a `KeyboardInterrupt`.
+
     transformers has `enable_jit_checkpoint`, which saves between a step's forward pass and its update, after the
     random numbers of that step were drawn, and lets `train()` return as if training were finished. A run resumed from
     that would not be the same. Here the step is finished first; at the last step of an epoch, the epoch's evaluation
@@ -26,12 +29,16 @@ class SaveOnTerminationCallback(TrainerCallback):
     def __init__(self):
         self._is_asked = False
         self._is_agreed = False
-        self._previous = None
+        self._number = signal.SIGTERM
+        self._previous = {}
 
     def on_train_begin(self, args, state, control, **kwargs):
         self._is_asked = self._is_agreed = False
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._ask)
+            taken = [signal.SIGTERM]
+            if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+                taken.append(signal.SIGINT)
+            self._previous = {number: signal.signal(number, self._ask) for number in taken}
 
     def on_step_end(self, args, state, control, **kwargs):
         if args.world_size > 1 and state.global_step % _STEPS_BETWEEN_VOTES:
@@ -46,24 +53,24 @@ class SaveOnTerminationCallback(TrainerCallback):
 
     def on_save(self, args, state, control, **kwargs):
         if self._is_agreed:
-            raise Terminated(
-                f"stopped by SIGTERM; saved at step {state.global_step}: the same command goes on from there"
-            )
+            raise Terminated(f"saved at step {state.global_step}: the same command goes on from there", self._number)
 
     def end(self, args) -> None:
         """After training: raise if asked since the last checkpoint, and nothing has ended the process."""
         self._agree(args)
         if self._is_agreed:
-            raise Terminated("stopped by SIGTERM; training was over: the same command goes on from there")
+            raise Terminated("training was over: the same command goes on from there", self._number)
 
     def restore(self) -> None:
-        """Give the signal back to who had it before training."""
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
-            self._previous = None
+        """Give the signals back to who had them before training."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._is_asked = True
+        if self._is_asked and number == signal.SIGINT:
+            raise Terminated("what this step began is lost, the same command goes on from the last checkpoint", number)
+        self._is_asked, self._number = True, number
 
     def _agree(self, args) -> None:
         """Several processes stop together, or the rest would wait for the one that left."""
