@@ -89,6 +89,32 @@ def test_sigterm_saves_and_the_resumed_run_is_the_same(data, tmp_path, at_step, 
     assert_same(tmp_path, uninterrupted)
 
 
+def test_ctrl_c_in_a_script_does_as_sigterm_and_in_a_notebook_as_ever(data, tmp_path, at_step):
+    """A script has a handler of its own; a second Ctrl-C does not wait for the step to end."""
+    presses = [1, 2]
+
+    def press():
+        for _ in range(presses.pop(0)):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    at_step(3, press)
+    own = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with pytest.raises(Terminated, match="stopped by Ctrl-C; saved at step 4: the same command goes on") as caught:
+            train(data, tmp_path / "one")
+        with pytest.raises(Terminated, match="stopped by Ctrl-C; what this step began is lost"):
+            train(data, tmp_path / "two")
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert caught.value.code == 130
+    assert newest_complete_checkpoint(tmp_path / "one").endswith("checkpoint-4")
+    assert newest_complete_checkpoint(tmp_path / "two") is None
+    presses.append(1)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "notebook")
+    signal.signal(signal.SIGINT, own)
+
+
 def test_sigterm_after_the_last_checkpoint_is_not_lost(data, tmp_path, monkeypatch):
     original = SaveOnTerminationCallback.on_train_begin
 
