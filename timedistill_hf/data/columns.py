@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 TIMESTAMP_NAMES = ("date", "timestamp", "datetime", "time", "ds")
 ID_NAMES = ("id", "item_id", "unique_id", "series_id")
+_PARTED = re.compile(r"[-+]?\d+([., '\u00a0\u202f])\d[\d.,]*")  # a number with a sign that may part thousands
 _SAVED_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -145,9 +146,11 @@ def _from_text(cells: pd.Series, source: str) -> pd.Series:
     if not numbers.notna().any():
         raise _no_number(cells, source)
     row = int(np.flatnonzero(wrong.to_numpy())[0])
-    hint = "leave the cell empty where the value is missing, or name the value columns with --target_columns"
-    if re.fullmatch(r"[-+]?\d+,\d+", str(cells.iloc[row])):
-        hint = "write it without comma (a decimal comma is read in files separated by semicolons)"
+    hint = "leave the cell empty where the value is missing, or name the value columns with target_columns"
+    sign = _PARTED.fullmatch(str(cells.iloc[row]))
+    if sign is not None:
+        hint = f"write it without {'comma' if sign[1] == ',' else repr(sign[1])}, or give thousands={sign[1]!r}"
+        hint += f" or decimal={sign[1]!r}" if sign[1] in ".," else ""
     raise InputError(
         f"row {row} of {source!r} has {shown(cells.iloc[row])} in column {cells.name!r}, no number: {hint}"
     )
@@ -160,8 +163,8 @@ def _no_number(cells: pd.Series, source: str) -> InputError:
         hint = f"if the table is long, say --id_column {cells.name}"
     if pd.api.types.is_bool_dtype(cells.dtype):
         hint = "write 0 and 1, or name the value columns with --target_columns"
-    elif re.fullmatch(r"'[-+]?\d+,\d+'", value):
-        hint = "write a decimal point (a decimal comma is read in files separated by semicolons)"
+    elif (sign := _PARTED.fullmatch(value.strip("'\""))) is not None:
+        hint = f"write a decimal point, or give decimal={sign[1]!r} or thousands={sign[1]!r}"
     return InputError(f"column {cells.name!r} of {source!r} holds {value}, no number: {hint}")
 
 

@@ -58,7 +58,7 @@ def find_signs(
         return _other(thousands), thousands
     is_decimal, is_thousands, either = dict.fromkeys(_SIGNS, False), dict.fromkeys(_SIGNS, False), {}
     for cells in columns:
-        numbers = _numbers_of(cells)
+        numbers = _numbers_of(cells, thousands)
         for sign in _SIGNS:
             with_sign = numbers[numbers.str.contains(sign, regex=False)]
             if not len(with_sign):
@@ -93,14 +93,23 @@ def _other(sign: str) -> str | None:
     return {".": ",", ",": "."}.get(sign)
 
 
-def _numbers_of(cells: pd.Series) -> pd.Series:
+def _numbers_of(cells: pd.Series, thousands: str | None) -> pd.Series:
     """The different texts of a column that look like numbers; none of a column of dates or words."""
-    texts = pd.Series(cells.dropna().unique())
-    texts = texts[texts.map(lambda text: isinstance(text, str))].astype(str).str.strip()
+    texts = cells.dropna().drop_duplicates()
+    texts = _stripped(texts[texts.map(lambda text: isinstance(text, str)).astype(bool)], thousands)
+    if thousands is not None:
+        texts = texts.str.replace(thousands, "", regex=False)
     numbers = texts[texts.str.fullmatch(_NUMBER_LIKE)]
     parted = numbers.str.count(r"[.]").gt(1) | numbers.str.count(",").gt(1)
     is_date = parted & ~numbers.str.fullmatch(r"[-+]?\d{1,3}(?:[.,]\d{3})+(?:[.,]\d*)?")
     return numbers[:0] if is_date.any() or 2 * len(numbers) < len(texts) else numbers
+
+
+def _stripped(texts: pd.Series, thousands: str | None) -> pd.Series:
+    texts = texts.astype(str).str.strip()
+    for space in _SPACES if thousands == " " else ():
+        texts = texts.str.replace(space, " ", regex=False)
+    return texts
 
 
 def _read_column(cells: pd.Series, source: str, decimal: str, thousands: str | None) -> pd.Series:
@@ -108,10 +117,7 @@ def _read_column(cells: pd.Series, source: str, decimal: str, thousands: str | N
     known = cells.reset_index(drop=True).dropna()
     if not known.map(lambda text: isinstance(text, str)).all():
         return cells
-    texts = known.astype(str).str.strip()
-    if thousands == " ":
-        for space in _SPACES:
-            texts = texts.str.replace(space, " ", regex=False)
+    texts = _stripped(known, thousands)
     d = re.escape(decimal)
     is_number = texts.str.fullmatch(rf"[-+]?(?:\d+(?:{d}\d*)?|{d}\d+)(?:[eE][-+]?\d+)?")
     is_number |= texts.str.fullmatch(_WORDS, case=False)

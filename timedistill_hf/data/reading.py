@@ -77,12 +77,13 @@ def read_columns(
     frame, id_column = plain_table(table, name, id_column, timestamp_column)
     if len(frame) == 0:
         raise InputError(f"{name!r} has no rows: expected one a time step")
-    if id_column is None and known.id_column in frame.columns:
+    targets = [target_columns] if isinstance(target_columns, str) else list(target_columns or [])
+    others = [column for column in frame.columns if column not in targets]
+    if id_column is None and known.id_column in others:
         id_column = known.id_column
-    if timestamp_column is None and known.timestamp_column in frame.columns:
+    if timestamp_column is None and known.timestamp_column in others:
         timestamp_column = known.timestamp_column
     timestamp_column = timestamp_column or find_timestamp_column(frame)
-    targets = [target_columns] if isinstance(target_columns, str) else list(target_columns or [])
     check_roles(frame, timestamp_column, id_column, targets, name)
     frame = without_saved_index(frame, (timestamp_column, id_column, *targets), name)
     if id_column is not None:

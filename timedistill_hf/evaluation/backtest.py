@@ -105,7 +105,8 @@ def backtest(
     processor = forecaster.processor
     is_free = is_channel_free(forecaster.model.config)
     if isinstance(data, Series):
-        data, freq = _as_frame(data), freq or data.freq
+        freq, target_columns = freq or data.freq, target_columns or list(data.columns)
+        data, timestamp_column = _as_frame(data)
     elif not is_table(data):
         raise InputError(f"{type(data).__name__!r} is no kind of table: give a DataFrame, or what load_series gives")
     data, id_column = plain_table(data, "history", id_column, timestamp_column)
@@ -187,13 +188,14 @@ def backtest_file(settings: BacktestSettings) -> str:
     )
 
 
-def _as_frame(series: Series) -> pd.DataFrame:
-    """A series as a wide table; its timestamps only where its steps lie on their grid."""
+def _as_frame(series: Series) -> tuple[pd.DataFrame, str | None]:
+    """A series as a wide table, and its time column, which it has only where its steps lie on their grid."""
     frame = pd.DataFrame(series.values.numpy(), columns=list(series.columns))
+    time = None
     if series.timestamps is not None and series.freq is not None and series.regularized:
         time = next(name for name in (series.timestamp_column, "time", "_time") if name not in series.columns)
         frame.insert(0, time, series.clock.write(series.timestamps))
-    return frame
+    return frame, time
 
 
 def _common(table: SeriesTable, processor: TimeDistillProcessor) -> tuple[np.ndarray, np.ndarray]:
