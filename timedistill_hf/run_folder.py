@@ -156,6 +156,4 @@ def _fixed(settings: dict) -> dict:
     kept = {name: value for name, value in settings.items() if name not in MAY_CHANGE}
     if kept.get("teacher_signal") in _SAME_SIGNAL:
         kept["teacher_signal"] = ", ".join(_SAME_SIGNAL)
-    if "teacher_signal" in kept:
-        kept.setdefault("signal_dtype", "float32")  # as it was before there was a choice
     return json.loads(json.dumps(kept, default=str))

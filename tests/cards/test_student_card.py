@@ -172,14 +172,6 @@ def test_snippets_of_a_long_table_name_its_columns():
     assert "# a table of store, day and values, of at least 96 steps" in card.content
 
 
-def test_results_of_the_first_runs_are_read_too():
-    content = results(teacher={"family": "itransformer"}, settings={"teacher": "itransformer"})
-    for name in ("name", "hub_ids"):
-        content["teacher"].pop(name, None)
-    content["data"].pop("timestamp_column")
-    assert "Distilled from **itransformer**" in student_card(content, "x").content
-
-
 def test_the_paper_and_this_software_are_cited():
     text = student_card(results(), "x").content
     assert "arxiv.org/abs/2502.15016" in text

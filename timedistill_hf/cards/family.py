@@ -108,7 +108,7 @@ def _card(name: str, named: Sequence[tuple[str, dict]]) -> ModelCard:
         license=LICENSE,
         tags=["benchmark"],
         history=history_note(
-            data["columns"], settings["context_length"], data.get("timestamp_column"), settings.get("id_column")
+            data["columns"], settings["context_length"], data["timestamp_column"], settings["id_column"]
         ),
         loads_without_package=True,
     ).card()
@@ -208,7 +208,7 @@ def _data(runs: Sequence[dict]) -> str:
     fingerprints = ", ".join(f"`{mark}`" for mark in dict.fromkeys(run["data"]["fingerprint"] for run in runs))
     note = f" {plain(data['note'])[:1].upper()}{plain(data['note'])[1:]}." if data["note"] else ""
     rows = ", ".join(f"{name} {last - first:,} rows" for name, (first, last) in data["rows"].items())
-    every = f", a step every {data['freq']}" if data.get("freq") else ""
+    every = f", a step every {data['freq']}" if data["freq"] else ""
     return (
         f"{data_source(runs[0]).text}, fingerprint {fingerprints}.{note} {len(data['columns'])} channels "
         f"({names(data['columns'])}){every}, a season of {data['season']} steps. In order of time: {rows}. Each is "

@@ -48,14 +48,13 @@ def _is_taught(weights: dict, results: dict) -> bool:
 
 
 def teacher_name(results: dict) -> str:
-    """Of one teacher, or of several with a plus; the first results said `family`."""
-    teacher = results["teacher"]
-    return teacher.get("name") or teacher["family"]
+    """Of one teacher, or of several with a plus."""
+    return results["teacher"]["name"]
 
 
 def heard_features(results: dict) -> bool:
     """Whether students that were to learn from the teacher's feature had it."""
-    return results["teacher"].get("signal") != STORED_FORECASTS
+    return results["teacher"]["signal"] != STORED_FORECASTS
 
 
 def hub_ids(results: dict) -> list[str]:
@@ -125,7 +124,6 @@ def _teachers(results: dict) -> str:
     """The teachers one by one, and how several were taken together."""
     mix, models = results["teacher"].get("mix"), results["models"]
     sources = results["settings"]["teacher"]
-    sources = [sources] if isinstance(sources, str) else sources
     if mix is None:
         return f"The teacher was {_origin(sources[0], results)}."
     singles = [name for name in models if name.startswith("teacher_")]
@@ -158,7 +156,7 @@ def _is_family(source: str) -> bool:
 
 
 def _mixing(results: dict) -> str:
-    if results["settings"].get("teacher_mix", "mean") == "mean":
+    if results["settings"]["teacher_mix"] == "mean":
         return "The teachers' forecasts are averaged with equal weights."
     weights = "weights from the validation windows, with a pull towards equal ones"
     return f"The teachers' forecasts are averaged with {weights}."

@@ -77,15 +77,15 @@ def student_card(
         history=history_note(
             columns,
             settings["context_length"],
-            data.get("timestamp_column") or settings.get("timestamp_column"),
-            settings.get("id_column"),
+            data["timestamp_column"],
+            settings["id_column"],
         ),
         loads_without_package=True,
     ).card()
 
 
 def data_source(results: dict) -> DataSource:
-    return DataSource.of(results["data"]["name"], results["settings"].get("hub_config"))
+    return DataSource.of(results["data"]["name"], results["settings"]["hub_config"])
 
 
 def channels(columns: Sequence[str]) -> str:
@@ -100,7 +100,7 @@ def data_text(results: dict) -> str:
     parts = ", ".join(
         f"{name} {last - first:,} rows ({windows[name]:,} windows)" for name, (first, last) in data["rows"].items()
     )
-    every = f", a step every {data['freq']}" if data.get("freq") else ""
+    every = f", a step every {data['freq']}" if data["freq"] else ""
     return (
         f"{data_source(results).text}, fingerprint `{data['fingerprint']}`.{note} {len(data['columns'])} "
         f"channel{'s' if len(data['columns']) > 1 else ''} ({names(data['columns'])}){every}, a season of "

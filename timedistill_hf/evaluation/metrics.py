@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .errors_per_window import mean_errors, window_errors
+from .series_errors import SeriesErrors
 
 
 _CITATION = "MASE and sMAPE: Hyndman and Koehler, Another look at measures of forecast accuracy, 2006."
@@ -76,30 +77,21 @@ class UnitErrors(_RunningMetric):
 
     def __init__(self, naive_errors: np.ndarray, **kwargs):
         super().__init__(**kwargs)
-        self._naive_errors = torch.as_tensor(np.asarray(naive_errors), dtype=torch.float64)
+        self._naive_errors = np.asarray(naive_errors, dtype=np.float64)
         self._reset()
 
     def _reset(self) -> None:
-        self._sums = torch.zeros(4, len(self._naive_errors), dtype=torch.float64)
+        self._errors = SeriesErrors(len(self._naive_errors))
 
     def _update(self, predictions, references, observed) -> None:
-        predictions, references = predictions.double(), references.double()
-        observed = torch.ones_like(references) if observed is None else observed.double()
-        error = torch.where(observed.bool(), predictions - references, 0.0)
-        size = torch.where(observed.bool(), predictions.abs() + references.abs(), 0.0)
-        relative = torch.where(size > 0, 200 * error.abs() / size.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
-        parts = (error.abs(), error.square(), relative, observed)
-        self._sums += torch.stack([part.sum(dim=(0, 1)) for part in parts])
+        windows, _, channels = references.shape
+        observed = torch.ones_like(references) if observed is None else observed
+        forecast, truth, known = (
+            part.transpose(1, 2).flatten(0, 1).numpy()
+            for part in (predictions.double(), references.double(), observed.bool())
+        )
+        self._errors.add(np.tile(np.arange(channels), windows), forecast, truth, np.ones(len(truth)), known)
 
     def _result(self) -> dict[str, float]:
-        absolute, squared, relative, count = self._sums
-        known = count > 0
-        mae = absolute[known] / count[known]
-        naive = self._naive_errors[known]
-        scaled = mae[naive > 0] / naive[naive > 0]
-        return {
-            "mae": mae.mean().item(),
-            "rmse": (squared[known] / count[known]).sqrt().mean().item(),
-            "smape": (relative[known] / count[known]).mean().item(),
-            "mase": scaled.mean().item(),
-        }
+        overall = self._errors.overall(self._naive_errors)
+        return {name: overall[name] for name in ("mae", "rmse", "smape", "mase")}

@@ -15,15 +15,24 @@ class SeriesErrors:
     def __init__(self, num_series: int):
         self._sums = np.zeros((6, num_series))
 
-    def add(self, series: np.ndarray, forecast: np.ndarray, truth: np.ndarray, scale: np.ndarray) -> None:
-        """Add windows; steps without a truth or a forecast do not count.
+    def add(
+        self,
+        series: np.ndarray,
+        forecast: np.ndarray,
+        truth: np.ndarray,
+        scale: np.ndarray,
+        known: np.ndarray | None = None,
+    ) -> None:
+        """Add windows.
 
         Args:
             series: `[n]`, which series each window is of.
             forecast, truth: `[n, S]` in the data's units.
             scale: `[n]`, what a standardised unit is.
+            known: `[n, S]`, the steps that count; those with a truth and a forecast where `None`.
         """
-        known = np.isfinite(truth) & np.isfinite(forecast)
+        if known is None:
+            known = np.isfinite(truth) & np.isfinite(forecast)
         error = np.where(known, np.abs(forecast - truth), 0.0)
         size = np.where(known, np.abs(forecast) + np.abs(truth), 0.0)
         relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)

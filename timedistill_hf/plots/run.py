@@ -55,7 +55,7 @@ def plot_run(
     sample = sample_forecasts(data, models, device=device)
     figures = {
         FORECAST: forecast_figure(sample),
-        MULTI_SCALE: multi_scale_figure(sample, settings["num_scales"], settings.get("teacher_loss", "mse")),
+        MULTI_SCALE: multi_scale_figure(sample, settings["num_scales"], settings["teacher_loss"]),
         MULTI_PERIOD: multi_period_figure(sample, settings["temperature"]),
         LOSSES: loss_figure(histories(run, results)),
         ACCURACY: accuracy_figure([results]),
@@ -144,7 +144,7 @@ def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
     places = [
         (trained_here if len(sources) == 1 else trained_here / name) if name in FAMILIES else name for name in sources
     ]
-    revision = results["settings"].get("teacher_revision")
+    revision = results["settings"]["teacher_revision"]
     teachers = [load_teacher_for(str(place), data, revision) for place in places]
     if len(teachers) == 1:
         return teachers[0]

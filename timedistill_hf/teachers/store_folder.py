@@ -111,7 +111,7 @@ def complete_store(path: Path) -> StoreFolder | None:
     """The store of that folder as its manifest describes it; `None` where it has to be filled."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        layout = StoreLayout(**manifest["layout"])  # those of before there was a choice name no dtype
+        layout = StoreLayout(**manifest["layout"])
         sizes = {name: (path / name).stat().st_size for name in manifest["files"]}
         is_whole = sizes == manifest["files"] and len(sizes) == layout.num_shards and layout.dtype in DTYPES
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):

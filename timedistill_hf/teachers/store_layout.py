@@ -37,7 +37,7 @@ class StoreLayout:
     num_windows: int
     shapes: dict[str, list[int]]
     windows_per_shard: int
-    dtype: str = "float32"
+    dtype: str
     format: int = _FORMAT
 
     @property
@@ -95,7 +95,7 @@ def windows_per_shard(num_windows: int, bytes_per_window: int) -> int:
 
 def store_fingerprint(teacher: FrozenTeacher, windows: WindowDataset, dtype: torch.dtype = torch.float32) -> str:
     """A hash of all that the store's content depends on; the teacher is not run."""
-    precision = () if dtype == torch.float32 else (dtype_name(dtype),)  # what was stored before there was a choice
+    precision = () if dtype == torch.float32 else (dtype_name(dtype),)
     parts = (_FORMAT, teacher.fingerprint(), windows.fingerprint(), *precision)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
