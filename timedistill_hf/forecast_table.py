@@ -102,7 +102,7 @@ def read_table(frame: "Table", processor: TimeDistillProcessor, duplicates: str 
         target_columns=processor.columns if is_wide else processor.target_columns,
         season=processor.season,
         regularize=processor.regularized,
-        freq=processor.freq,
+        freq=processor.freq if processor.regularized else None,
         time_zone=processor.time_zone,
         duplicates=duplicates,
     )
@@ -165,15 +165,13 @@ def read_window(frame: "Table", processor: TimeDistillProcessor, duplicates: str
     frame = _with_columns(frame, processor)
     series = read_table(frame, processor, duplicates)
     timed = series.timestamps is not None
-    freq = processor.freq or series.freq
+    freq = series.freq if processor.regularized else processor.freq or series.freq
     if timed and not processor.regularized:
-        _check_rows_as_given(series, processor)
-    if timed and freq is None:
-        logger.warning("history: no frequency is known, so the forecast has no time column: its rows are equal steps")
+        _check_rows_as_given(series, processor, freq)
     window = _last_steps(series, processor.context_length, freq)
-    _check_known(window, processor.season)
-    missing = window.num_rows - series.num_rows
-    if missing > 0:
+    missing = max(0, window.num_rows - series.num_rows)
+    _check_known(window, series, processor.season)
+    if missing:
         logger.warning(
             "history: it has %d steps, the model looks back %d; the %d steps before it count as missing",
             series.num_rows, window.num_rows, missing,
@@ -183,13 +181,15 @@ def read_window(frame: "Table", processor: TimeDistillProcessor, duplicates: str
     return TableWindow(frame, window, future)
 
 
-def _check_rows_as_given(series: Series, processor: TimeDistillProcessor) -> None:
+def _check_rows_as_given(series: Series, processor: TimeDistillProcessor, freq: str | None) -> None:
     """Rows of a benchmark are neither sorted nor put on a grid; what is clearly not like in training is refused."""
     index = pd.DatetimeIndex(series.timestamps[-processor.context_length :])
     if not index.is_monotonic_increasing:
         raise InputError("the rows of the history are not in order of time: sort them")
-    if processor.freq is not None and series.freq is not None:
-        check_frequency(index, processor.freq, "history")
+    if freq is None:
+        logger.warning("history: no frequency is known, so the forecast has no time column: its rows are equal steps")
+    elif series.freq is not None:
+        check_frequency(index, freq, "history")
 
 
 def _last_steps(series: Series, steps: int, freq: str | None) -> Series:
@@ -206,10 +206,20 @@ def _last_steps(series: Series, steps: int, freq: str | None) -> Series:
     return replace(series, values=values, timestamps=np.concatenate([before, timestamps]))
 
 
-def _check_known(window: Series, season: int) -> None:
-    needed = max(1, min(season, window.num_rows // 2))
-    known = (~torch.isnan(window.values)).sum(dim=0).tolist()
-    short = {column: count for column, count in zip(window.columns, known, strict=True) if count < needed}
+def _check_known(window: Series, series: Series, season: int) -> None:
+    """Raise where a channel has too few values in the window, and not even half as many as elsewhere in the table.
+
+    Steps within the table that no channel has, such as nights, are not counted.
+    """
+    is_known, is_ever_known = ~torch.isnan(window.values), ~torch.isnan(series.values)
+    steps = max(0, window.num_rows - series.num_rows) + int(is_known.any(dim=1).sum())
+    usual = is_ever_known.sum(dim=0) / is_ever_known.any(dim=1).sum() * steps
+    if steps < window.num_rows // 2:
+        logger.warning("history: of its last %d steps only %d hold a value", window.num_rows, steps)
+    needed = max(1, min(season, steps // 2))
+    known = is_known.sum(dim=0)
+    is_short = (known < needed) & ~(known > usual / 2)
+    short = {column: int(count) for column, count, few in zip(window.columns, known, is_short, strict=True) if few}
     if short:
         counts = ", ".join(f"{column!r} has {count}" for column, count in list(short.items())[:8])
         more = f" and {len(short) - 8} more have too few" if len(short) > 8 else ""

@@ -265,10 +265,10 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         return read_table(frame, self)
 
     def future_timestamps(self, last: "pd.Timestamp", freq: str | None = None) -> "pd.DatetimeIndex":
-        """The S timestamps that follow `last` at the data's frequency (or at `freq`, where training knew none)."""
+        """The S timestamps that follow `last` at the table's frequency `freq`, or at that of training."""
         import pandas as pd
 
-        freq = self.freq or freq
+        freq = freq or self.freq
         if freq is None:
             raise InputError("the processor knows no frequency (the training data had no timestamps): set its freq")
         timestamps = pd.date_range(start=last, periods=self.prediction_length + 1, freq=freq)

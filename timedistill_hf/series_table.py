@@ -1,6 +1,5 @@
 """A table of series that the model may never have seen: read leniently, each series with an end of its own."""
 
-import datetime
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from .data.duplicates import check_duplicates, without_duplicates
-from .data.grid import find_frequency
+from .data.grid import find_frequency, fit_frequency
 from .data.reading import KnownColumns, read_columns
 from .errors import InputError, listed
 from .processor import TimeDistillProcessor
-from .student.clock_timedistill import TableError
+from .student.clock_timedistill import Clock, TableError
 from .student.frames_timedistill import Scaler, forecast_frame, known_values, scaler_of
 from .student.panel_timedistill import Panel, read_panel
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from .data.tables import Table
 
 logger = logging.getLogger(__name__)
-
-_MONTHS = [datetime.date(2000, month, 1) for month in range(1, 13)]
 
 
 @dataclass(frozen=True)
@@ -116,14 +113,16 @@ def read_series_table(
     frame, id_column, timestamp_column = read.frame, read.id_column, read.timestamp_column
     target_columns = read.target_columns
     roles = (id_column, timestamp_column, target_columns)
-    if timestamp_column is not None:
-        if duplicates != "error":
-            frame = without_duplicates(frame, *roles, duplicates, "history", time_zone)
-        freq = freq or _frequency(frame, id_column, timestamp_column, time_zone, processor)
-        if freq is None:
-            logger.warning("history: no frequency is known, so rows are equal steps and forecasts have no time column")
+    if timestamp_column is not None and duplicates != "error":
+        frame = without_duplicates(frame, *roles, duplicates, "history", time_zone)
     columns = {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
     try:
+        if timestamp_column is not None:
+            freq = _frequency(frame, id_column, timestamp_column, time_zone, freq or processor.freq)
+            if freq is None:
+                logger.warning(
+                    "history: no frequency is known, so rows are equal steps and forecasts have no time column"
+                )
         panel = read_panel(
             frame,
             freq=freq if timestamp_column else None,
@@ -158,36 +157,13 @@ def warn_of_short(table: SeriesTable, processor: TimeDistillProcessor) -> None:
 
 
 def _frequency(
-    frame: pd.DataFrame,
-    id_column: str | None,
-    timestamp_column: str,
-    time_zone: str | None,
-    processor: TimeDistillProcessor,
+    frame: pd.DataFrame, id_column: str | None, timestamp_column: str, time_zone: str | None, freq: str | None
 ) -> str | None:
-    """The frequency of training; of months and longer steps, the table's dates may be other ones (end, begin)."""
-    anchors = [] if processor.freq is None else _anchors(processor.freq)
-    if processor.freq is not None and not anchors:
-        return processor.freq
+    """`freq`, or of weeks and longer steps those on other days, as the longest series has it; found where `None`."""
     longest = frame
     if id_column is not None:
         ids = frame[id_column]
         longest = frame[ids == ids.value_counts().index[0]]
-    stamps = longest[timestamp_column].sort_values()
-    if stamps.dt.tz is not None:
-        stamps = (stamps.dt.tz_convert(time_zone) if time_zone else stamps).dt.tz_localize(None)
-    index = pd.DatetimeIndex(stamps)
-    if processor.freq is None:
-        return find_frequency(index)
-    days = index.normalize()
-    fits = (freq for freq in anchors if days.isin(pd.date_range(days[0], days[-1], freq=freq)).all())
-    return next(fits, processor.freq)
-
-
-def _anchors(freq: str) -> list[str]:
-    """The frequencies of as many months, on whatever dates they begin or end, itself first; none of other steps."""
-    offset = pd.tseries.frequencies.to_offset(freq)
-    letter = next((each for each in ("M", "Q", "Y") if offset.rule_code.removeprefix("B").startswith(each)), None)
-    if letter is None:
-        return []
-    months = {"M": [""], "Q": ["-JAN", "-FEB", "-MAR"], "Y": [f"-{month:%b}".upper() for month in _MONTHS]}[letter]
-    return [freq, *(f"{offset.n}{day}{letter}{end}{month}" for day in ("", "B") for end in "SE" for month in months)]
+    _, times = Clock.read(longest[timestamp_column], time_zone=time_zone, freq=freq)
+    index = pd.DatetimeIndex(np.unique(times))
+    return find_frequency(index) if freq is None else fit_frequency(index, freq) or freq

@@ -31,10 +31,12 @@ def offset_of(freq: str) -> "pd.DateOffset":
     """A pandas frequency, whose steps go forward; a [`TableError`] where it is none."""
     try:
         offset = pd.tseries.frequencies.to_offset(freq)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise TableError(f"freq={freq!r} is no frequency of pandas: expected one such as h, 15min or D") from error
     if offset.n < 1:
         raise TableError(f"freq={freq!r}: expected steps that go forward, such as h, 15min or D")
+    if isinstance(offset, pd.offsets.BusinessHour):
+        raise TableError(f"freq={freq!r}: hours of business are not counted; with freq='h' the others are missing")
     return offset
 
 

@@ -170,7 +170,7 @@ def read_panel(
     values = _values(frame, target_columns, missing_values, order)
     names = _Names(ids, id_column)
     if grid is not None:
-        _check_grid(codes, phase, first, within, freq, names, lambda row: _shown(times, order, row, clock))
+        _check_grid(codes, number, phase, first, within, freq, names, lambda row: _shown(times, order, row, clock))
     if times is not None and (within == 0).any():
         twice = codes[np.flatnonzero((np.diff(codes) == 0) & (np.diff(number) == 0))[0]]
         raise TableError(
@@ -235,6 +235,7 @@ class _Names:
 
 def _check_grid(
     codes: np.ndarray,
+    number: np.ndarray,
     phase: np.ndarray,
     first: np.ndarray,
     within: np.ndarray,
@@ -242,7 +243,10 @@ def _check_grid(
     names: _Names,
     time_of: Callable[[int], str],
 ) -> None:
-    """Raise where a group's rows lie off the grid of its last one, or most rows are several steps apart."""
+    """Raise where a group's rows lie off the grid of its last one, or most rows are several steps apart.
+
+    They are not where those of all groups together follow each other: groups may take turns.
+    """
     off = np.flatnonzero((phase != phase[first[1:] - 1][codes]) | (phase < 0))
     if len(off):
         raise TableError(
@@ -250,7 +254,7 @@ def _check_grid(
             f"({len(np.unique(codes[off]))} of {len(first) - 1} series): resample the table to {freq!r}, or give its "
             "own freq"
         )
-    if len(within) > 1 and (within > 1).mean() > 0.5:
+    if len(within) > 1 and (within > 1).mean() > 0.5 and (np.diff(np.unique(number)) > 1).mean() > 0.5:
         usual = int(np.median(within))
         if (within == usual).mean() > 0.5:
             raise TableError(

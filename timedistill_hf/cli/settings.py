@@ -74,6 +74,13 @@ class DataSettings(NumberSettings):
             "calendar days follow."
         },
     )
+    freq: str | None = field(
+        default=None,
+        metadata={
+            "help": "Pandas frequency, such as h, B or MS, whose grid holds all rows; found in the timestamps if not "
+            "given. Steps that were left out count as missing."
+        },
+    )
     duplicates: str = DUPLICATES
 
     def __post_init__(self):
@@ -94,6 +101,7 @@ class DataSettings(NumberSettings):
             season=self.season,
             missing_value=self.missing_value,
             time_zone=self.time_zone,
+            freq=self.freq,
             hub_config=self.hub_config,
             dataset_revision=self.dataset_revision,
             duplicates=self.duplicates,

@@ -50,7 +50,8 @@ def frame_to_series(
     Args:
         season: steps of one season; read from the frequency where `None`.
         regularize: `False` keeps rows and order as they are, as the benchmarks need.
-        freq: how far apart steps are, where left-out ones are to be put back on a known grid; found where `None`.
+        freq: pandas frequency: how far apart steps are, left-out ones among them; found where `None`
+            ([`find_frequency`]).
         time_zone: whose clock timestamps without a zone show, or whose calendar those with one follow.
         duplicates: what several rows of one series at one time become; see [`without_duplicates`].
 
@@ -86,7 +87,7 @@ def frame_to_series(
             frame = _sort(frame, name)
             frame, found = fill_grid(frame, _TIME, name, freq)
         else:
-            found = find_frequency(pd.DatetimeIndex(frame[_TIME]))
+            found = freq or find_frequency(pd.DatetimeIndex(frame[_TIME]))
         timestamps = frame[_TIME].to_numpy().astype("datetime64[ns]")
     values = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)
     return Series(

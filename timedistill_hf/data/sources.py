@@ -30,6 +30,7 @@ def load_series(
     season: int | None = None,
     missing_value: float | list[float] | None = None,
     time_zone: str | None = None,
+    freq: str | None = None,
     hub_config: str | None = None,
     dataset_revision: str | None = None,
     duplicates: str = "error",
@@ -49,6 +50,8 @@ def load_series(
             several.
         time_zone: whose clock timestamps without a zone show (`"Europe/Berlin"`), or whose calendar those with one
             follow; see [`Clock`].
+        freq: pandas frequency, such as `"B"`, whose grid holds all rows; what was left out counts as missing. Found
+            where `None` ([`find_frequency`]).
         hub_config: configuration name of a Hub data set; needed where it has several.
         dataset_revision: branch, tag or commit of a Hub data set.
         duplicates: what several rows of one series at one time become: `"error"`, `"last"` of them or their `"mean"`.
@@ -63,9 +66,10 @@ def load_series(
 
     check_duplicates(duplicates)
     if isinstance(source, str) and source == SYNTHETIC:
-        if timestamp_column or id_column or target_columns or time_zone or as_sentinels(missing_value):
+        if timestamp_column or id_column or target_columns or time_zone or freq or as_sentinels(missing_value):
             raise InputError(
-                "the synthetic series has fixed columns: column options, time_zone and missing_value are for files"
+                "the synthetic series has fixed columns: column options, time_zone, freq and missing_value are for "
+                "files"
             )
         series = synthetic_series()
         return replace(series, season=season or series.season)
@@ -87,9 +91,12 @@ def load_series(
         target_columns=target_columns,
         season=season or (benchmark.season if benchmark else None),
         regularize=benchmark is None,
+        freq=freq,
         time_zone=time_zone,
         duplicates=duplicates,
     )
+    if freq is not None and series.timestamps is None:
+        raise InputError(f"freq={freq!r}: {name!r} has no time column that it could be the frequency of")
     if benchmark is not None:
         series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note, split=benchmark.split)
     elif Path(name).is_file():
