@@ -85,7 +85,7 @@ def test_a_local_clock_that_repeats_an_hour_is_read_once_its_zone_is_known(zone,
     repeats = wall.duplicated().any()
     assert repeats == (start == "2024-10-24")
     if repeats:
-        with pytest.raises(InputError, match=r"several rows at .* or --time_zone if its clock was set back there"):
+        with pytest.raises(InputError, match=r"several rows .* or give time_zone if the table's clock was set back"):
             load_series(table(wall))
     else:
         assert load_series(table(wall)).num_rows == steps + (1 if freq == "h" else 2)

@@ -41,11 +41,12 @@ def fill_grid(
     index = pd.DatetimeIndex(frame[timestamp_column]).as_unit("ns")
     freq = find_frequency(index) if freq is None else check_frequency(index, freq, source)
     if freq is None:
-        logger.warning(
-            "%s: timestamps lie on no regular grid%s; rows are taken as equal steps, so the forecast has no time "
-            "column, unless freq names a grid that holds every row",
-            source, _uneven(index),
-        )  # fmt: skip
+        if len(index) > 1:
+            logger.warning(
+                "%s: timestamps lie on no regular grid%s; rows are taken as equal steps, so the forecast has no time "
+                "column, unless freq names a grid that holds every row",
+                source, _uneven(index),
+            )  # fmt: skip
         return frame, None
     positions = _positions(index, freq)
     steps = int(positions[-1]) + 1
