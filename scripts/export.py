@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Export a student to ONNX: one graph that forecasts without Python, checked against the student before it is kept.
 
-The graph takes `past_values` [batch, look-back, channels] and gives `prediction_outputs` [batch, horizon, channels],
-both float32 and, unless told otherwise, in the data's units. Missing values have to be filled before. Its metadata
-(timedistill.*) hold columns, lengths, frequency and scaler.
+The graph takes `past_values` [batch, look-back, channels], NaN where missing, and gives `prediction_outputs` [batch,
+horizon, channels]: float64 in the data's units or, with --units standardized, float32 as the student itself. Its
+metadata (timedistill.*) hold columns, lengths, frequency and scaler: docs/onnx.md.
 """
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
@@ -18,7 +18,7 @@ def main() -> None:
     from timedistill_hf.export import export_file
 
     set_up_logging()
-    print(export_file(settings))
+    print(export_file(settings.model, settings.output, revision=settings.revision, units=settings.units))
 
 
 if __name__ == "__main__":

@@ -12,45 +12,70 @@ import numpy as np
 import torch
 from torch import nn
 
-from .cli.table_settings import ExportSettings
 from .errors import InputError
 from .files import staged_file
 from .forecaster import Forecaster
 from .processor import TimeDistillProcessor
 from .student import TimeDistillForPrediction, fuse
+from .student.fusing_timedistill import FusedStudent
+from .student.normalization_timedistill import fill_missing
+from .student.serving_timedistill import forecast_in_units
 
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 SAME = 1e-4  # of each channel's largest forecast: how far the graph may be from the student
 
 
-class InUnits(nn.Module):
-    """A fused student between the scaler of its training: data's units in, data's units out.
+class ForecastGraph(nn.Module):
+    """What the graph computes: a fused student, with missing values filled and, in the data's units, their scaler.
+
+    Windows lie channel by channel from the first step on: no product then has to read them across.
 
     Args:
-        model: the fused student, or any module that gives `prediction_outputs`.
-        processor: that of its training.
+        model: the fused student.
+        processor: that of its training, for data in their units; `None` for standardised ones.
     """
 
-    def __init__(self, model: nn.Module, processor: TimeDistillProcessor):
+    def __init__(self, model: FusedStudent, processor: TimeDistillProcessor | None = None):
         super().__init__()
         self.model = model
-        self.register_buffer("mean", torch.tensor(processor.mean, dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(processor.std, dtype=torch.float32))
+        self.is_scaled = processor is not None
+        if self.is_scaled:
+            self.register_buffer("mean", torch.tensor(processor.mean, dtype=torch.float64).unsqueeze(1))
+            self.register_buffer("std", torch.tensor(processor.std, dtype=torch.float64).unsqueeze(1))
+        # as tensors: a number becomes float32 in the graph
+        codes = () if processor is None else processor.sentinels
+        self.register_buffer("missing_values", torch.tensor(codes, dtype=torch.float64))
 
     def forward(self, past_values: torch.Tensor) -> torch.Tensor:
-        return self.model((past_values - self.mean) / self.std).prediction_outputs * self.std + self.mean
+        values = past_values.transpose(1, 2).contiguous()
+        for code in self.missing_values:
+            values = torch.where(values == code, torch.nan, values)
+        values = _fill_where_missing(values)
+        known = ~values[..., -1:].isnan()
+        if self.is_scaled:
+            values = (values - self.mean) / self.std
+        forecast = self.model.forecast_channels(values.to(self.model.dtype)).to(values.dtype)
+        if self.is_scaled:
+            forecast = forecast * self.std + self.mean
+        return torch.where(known, forecast, torch.nan).transpose(1, 2)
 
 
-class Standardized(nn.Module):
-    """A fused student as it is: standardised windows in and out."""
+def _fill_where_missing(values: torch.Tensor) -> torch.Tensor:
+    """Windows `[B, C, L]` as the student fills them; NaN all over in a channel without a value.
 
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
+    In the graph a branch of its own, which whole windows do not enter.
+    """
 
-    def forward(self, past_values: torch.Tensor) -> torch.Tensor:
-        return self.model(past_values).prediction_outputs
+    def fill(values: torch.Tensor) -> torch.Tensor:
+        observed = ~values.isnan()
+        filled = fill_missing(values, observed, dim=2)
+        return torch.where(observed.any(dim=2, keepdim=True), filled, torch.nan).contiguous()
+
+    # a sum is the quickest way to find one NaN in many values
+    if torch.compiler.is_exporting():
+        return torch.cond(values.sum().isnan(), fill, torch.clone, (values,))
+    return fill(values)
 
 
 def export_onnx(
@@ -58,8 +83,10 @@ def export_onnx(
 ) -> Path:
     """Write the fused student as an ONNX graph, and check it against the student with onnxruntime.
 
-    The graph takes `past_values` `[batch, L, C]`, float32, any batch, and gives `prediction_outputs` `[batch, S, C]`.
-    It knows no missing values: fill them before. Its metadata hold columns, lengths, frequency, units and the scaler.
+    The graph takes `past_values` `[batch, L, C]`, any batch, NaN where missing, and gives `prediction_outputs`
+    `[batch, S, C]`, NaN for a channel without a value. In the data's units both are float64, so that a high level
+    costs no digits; standardised ones are float32. Its metadata hold columns, lengths, frequency, units, scaler and
+    further values that mean missing.
 
     Args:
         processor: that of the student's training.
@@ -79,12 +106,12 @@ def export_onnx(
     if not isinstance(model, TimeDistillForPrediction):
         raise InputError(f"{type(model).__name__} is no student of this package: only its students export to ONNX")
     fused = fuse(model).cpu().float()
-    module = (InUnits(fused, processor) if units == "data" else Standardized(fused)).eval()
+    module = ForecastGraph(fused, processor if units == "data" else None).eval()
     is_any = units == "standardized" and not model.config.is_channel_bound
     dynamic = {0: torch.export.Dim("batch")} | ({2: torch.export.Dim("channels")} if is_any else {})
     # a dynamic dimension is seen as one only where the example's is not 1
     channels = max(2, len(processor.columns)) if is_any else len(processor.columns)
-    example = torch.zeros(2, model.config.context_length, channels)
+    example = torch.zeros(2, model.config.context_length, channels, dtype=getattr(torch, _dtype(units)))
     with _quiet_exporter():
         program = torch.onnx.export(
             module,
@@ -100,19 +127,24 @@ def export_onnx(
     path = Path(path)
     with staged_file(path) as stage:
         program.save(stage)
-        _check(stage, module, processor, units)
+        _check(stage, fused, processor, units)
     return path
 
 
-def export_file(settings: ExportSettings) -> str:
-    """Export a saved student, and say on one line what was written."""
-    forecaster = Forecaster.from_pretrained(settings.model, revision=settings.revision)
-    path = export_onnx(forecaster.model, forecaster.processor, settings.output, units=settings.units)
-    config = forecaster.processor
+def export_file(model: str, path: str | Path, *, revision: str | None = None, units: str = "data") -> str:
+    """Export a saved student, and say on one line what was written: see [`export_onnx`]."""
+    forecaster = Forecaster.from_pretrained(model, revision=revision)
+    path, config = export_onnx(forecaster.model, forecaster.processor, path, units=units), forecaster.processor
     return (
         f"{path}: {path.stat().st_size / 1e6:.2f} MB, past_values [batch, {config.context_length}, channels] -> "
-        f"prediction_outputs [batch, {config.prediction_length}, channels], {settings.units} units"
+        f"prediction_outputs [batch, {config.prediction_length}, channels], {_dtype(units)}, {units} units, "
+        "NaN where missing"
     )
+
+
+def _dtype(units: str) -> str:
+    """Of what the graph takes and gives: in the data's units a high level must not cost digits."""
+    return "float64" if units == "data" else "float32"
 
 
 def _metadata(model: TimeDistillForPrediction, processor: TimeDistillProcessor, units: str) -> dict[str, str]:
@@ -124,29 +156,54 @@ def _metadata(model: TimeDistillForPrediction, processor: TimeDistillProcessor, 
         "freq": processor.freq,
         "mean": processor.mean,
         "std": processor.std,
+        "missing_values": list(processor.sentinels),
     }
     return {f"timedistill.{name}": json.dumps(value) for name, value in facts.items()}
 
 
-def _check(path: Path, module: nn.Module, processor: TimeDistillProcessor, units: str) -> None:
-    """The graph forecasts as the module does, for windows of the data's size and for more than one batch size."""
+def _check(path: Path, model: nn.Module, processor: TimeDistillProcessor, units: str) -> None:
+    """The graph forecasts as the student does where it serves: windows of the data's size, any batch, with gaps."""
     import onnxruntime
 
+    remedy = "nothing was written; try the versions of constraints.txt"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    generator = torch.Generator().manual_seed(0)
-    for batch in (1, 3):
-        x = torch.randn(batch, processor.context_length, len(processor.columns), generator=generator)
-        if units == "data":
-            x = (x * module.std + module.mean).float()
-        with torch.no_grad():
-            expected = module(x).numpy()
-        (found,) = session.run(None, {"past_values": x.numpy()})
-        difference, size = (np.abs(values).max(axis=(0, 1)) for values in (found - expected, expected))
+    shape = (processor.context_length, len(processor.columns))
+    mean, std = torch.tensor([processor.mean, processor.std], dtype=torch.float64).view(2, 1, 1, -1)
+    if units == "standardized":
+        mean, std = torch.zeros_like(mean), torch.ones_like(std)
+    for x in _windows(shape):
+        x = x * std + mean
+        (found,) = session.run(None, {"past_values": x.numpy().astype(_dtype(units))})
+        expected = torch.empty(0, processor.prediction_length, shape[1])
+        if len(x):
+            expected, _ = forecast_in_units(model, x, mean, std)
+        if found.shape != expected.shape or (np.isnan(found) != np.isnan(expected.numpy())).any():
+            raise InputError(f"the ONNX graph gives no forecast where the student does, or another shape: {remedy}")
+        # in deviations: beside a high level every difference is small
+        difference, size = (
+            np.abs(np.nan_to_num(values / std[0].numpy())).max(axis=(0, 1), initial=0)
+            for values in (found - expected.numpy(), expected.numpy() - mean[0].numpy())
+        )
         if not (difference <= SAME * size).all():
             raise InputError(
-                f"the ONNX graph differs from the student by up to {difference.max():.2g}, expected at most {SAME} of "
-                "each channel's forecasts: nothing was written; try the versions of constraints.txt"
+                f"the ONNX graph differs from the student by up to {difference.max():.2g} deviations, expected at "
+                f"most {SAME} of each channel's forecasts: {remedy}"
             )
+
+
+def _windows(shape: tuple[int, int]) -> Iterator[torch.Tensor]:
+    """Random standardised windows: of no, one and several series, whole and with each kind of gap."""
+    generator = torch.Generator().manual_seed(0)
+    for batch in (0, 1, 3):
+        yield torch.randn(batch, *shape, generator=generator, dtype=torch.float64)
+    x = torch.randn(7, *shape, generator=generator, dtype=torch.float64)
+    x[0, shape[0] // 2] = torch.nan
+    x[1, : shape[0] // 3, 0] = torch.nan
+    x[2, -(shape[0] // 3) :, -1] = torch.nan
+    x[3, :, 0] = torch.nan
+    x[4][torch.rand(shape, generator=generator) < 0.5] = torch.nan
+    x[5, :-1] = torch.nan
+    yield x
 
 
 @contextmanager

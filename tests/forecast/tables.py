@@ -39,9 +39,10 @@ def trained_on(frame, **options) -> Forecaster:
 
 def by_hand(forecaster, history):
     """The forecast of `[T, C]`, NaN where missing: interpolated with numpy and scaled here."""
-    window = np.full((CONTEXT, history.shape[1]), np.nan)
-    window[max(0, CONTEXT - len(history)) :] = history[-CONTEXT:]
-    steps = np.arange(CONTEXT)
+    length = forecaster.processor.context_length
+    window = np.full((length, history.shape[1]), np.nan)
+    window[max(0, length - len(history)) :] = history[-length:]
+    steps = np.arange(length)
     for channel in window.T:
         known = ~np.isnan(channel)
         channel[:] = np.interp(steps, steps[known], channel[known])
