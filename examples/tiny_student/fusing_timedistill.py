@@ -89,10 +89,14 @@ class FusedStudent(nn.Module):
         if past_observed_mask is not None:
             past_values = fill_missing(past_values, past_observed_mask)
         values = past_values.transpose(1, 2).to(self.dtype).contiguous()
+        return FusedOutput(self.forecast_channels(values).transpose(1, 2).to(past_values.dtype))
+
+    def forecast_channels(self, values: torch.Tensor) -> torch.Tensor:
+        """The forecast `[B, C, S]` for whole windows `[B, C, L]`."""
         forecast = None
         for part in self.parts:
             forecast = part(values) if forecast is None else forecast + part(values)
-        return FusedOutput(forecast.transpose(1, 2).to(past_values.dtype))
+        return forecast
 
 
 class FusedLinear(nn.Module):

@@ -7,27 +7,34 @@ from torch import nn
 REVIN_EPS = 1e-5
 
 
-def fill_missing(values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+def fill_missing(values: torch.Tensor, observed: torch.Tensor, dim: int = 1) -> torch.Tensor:
     """Interpolate missing steps linearly in time, within the window only, so that no later value is used.
 
-    Before the first and after the last observed step the nearest one is repeated; a channel with none becomes 0.
+    Before the first and after the last observed step the nearest one is repeated; a channel with none becomes 0. ONNX
+    knows all operations that this takes.
 
     Args:
-        values: `[B, L, C]`; missing entries may hold anything, NaN included.
-        observed: `[B, L, C]`, true or 1 where the value was observed.
+        values: windows, such as `[B, L, C]`; missing entries may hold anything, NaN included.
+        observed: of the same shape, true or 1 where the value was observed.
+        dim: that of time.
     """
     observed = observed.bool()
-    length = values.shape[1]
-    step = torch.arange(length, device=values.device).view(1, -1, 1)
-    before = torch.where(observed, step, -1).cummax(dim=1).values
-    after = torch.where(observed, step, length).flip(1).cummin(dim=1).values.flip(1)
-    left = torch.where(before >= 0, before, after).clamp(max=length - 1)
-    right = torch.where(after < length, after, before).clamp(min=0)
+    length = values.shape[dim]
+    step = torch.arange(length, device=values.device).view(-1, *[1] * (values.ndim - 1 - dim)).expand(values.shape)
+    count = observed.cumsum(dim)
+    left, right = count.clamp(min=1), torch.minimum(count + 1, count.narrow(dim, -1, 1))
 
+    # the observed steps and their values side by side, the first in slot 1
+    slot = torch.where(observed, count, 0)
     known = torch.where(observed, values, torch.zeros_like(values))
-    left_value, right_value = known.gather(1, left), known.gather(1, right)
-    fraction = (step - left).to(values.dtype) / (right - left).clamp(min=1).to(values.dtype)
-    return torch.where(observed, values, left_value + (right_value - left_value) * fraction)
+    room = [*values.shape[:dim], length + 1, *values.shape[dim + 1 :]]
+    steps = step.new_zeros(room).scatter(dim, slot, step)
+    known = values.new_zeros(room).scatter(dim, slot, known)
+
+    left_step, left_value = steps.gather(dim, left), known.gather(dim, left)
+    run = (steps.gather(dim, right) - left_step).clamp(min=1)
+    fraction = (step - left_step).to(values.dtype) / run.to(values.dtype)
+    return torch.where(observed, values, left_value + (known.gather(dim, right) - left_value) * fraction)
 
 
 class WindowNormalization(nn.Module):

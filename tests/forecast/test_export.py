@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,6 +239,17 @@ def test_the_script(shifted, tmp_path, monkeypatch, capsys):
     assert "pass --overwrite" in line
     line = fails(monkeypatch, capsys, "export.py", "--model", folder, "--output", tmp_path / "student.pt")
     assert "expected a name that ends in .onnx" in line
+
+
+def test_the_document_is_right(graph, monkeypatch):
+    """Its snippet runs, and it names every entry of the metadata."""
+    document = (Path(__file__).resolve().parents[2] / "docs/onnx.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(graph.parent)
+    (snippet,) = document.split("```python\n")[1:]
+    exec(snippet.split("```")[0], {})
+    said = document.split("Metadata (")[1].split("\n\n")[0]
+    for entry in onnx.load(graph).metadata_props:
+        assert f"`{entry.key.removeprefix('timedistill.')}`" in said
 
 
 def test_the_graph_needs_nothing_but_onnxruntime(graph, tmp_path):

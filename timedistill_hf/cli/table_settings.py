@@ -141,8 +141,9 @@ class ExportSettings:
     units: str = field(
         default="data",
         metadata={
-            "help": "'data': the graph takes and gives the training's columns in their own units; 'standardized': as "
-            "the student itself, for any number of channels where it is not bound to its own.",
+            "help": "'data': the graph takes and gives the training's columns in their own units, float64; "
+            "'standardized': as the student itself, float32, for any number of channels where it is not bound to its "
+            "own.",
             "choices": ["data", "standardized"],
         },
     )
