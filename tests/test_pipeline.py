@@ -52,7 +52,7 @@ def test_one_series_of_any_kind(pipe, convert):
     history = 10 * noise(L + 7)
     answer = pipe(convert(history))
     assert set(answer) == {"prediction_outputs"}
-    assert answer["prediction_outputs"].dtype == np.float32
+    assert answer["prediction_outputs"].dtype == np.float64
     close(answer["prediction_outputs"], one(pipe.model, history))
 
 

@@ -196,7 +196,7 @@ def _last_steps(series: Series, steps: int, freq: str | None) -> Series:
     """The last `steps` steps; before the first row they are missing."""
     values, timestamps = series.values[-steps:], series.timestamps
     missing = steps - len(values)
-    values = torch.cat([torch.full((missing, series.num_channels), torch.nan), values])
+    values = torch.cat([values.new_full((missing, series.num_channels), torch.nan), values])
     if timestamps is None or freq is None:
         return replace(series, values=values, timestamps=None)
     timestamps = timestamps[-steps:]

@@ -15,7 +15,6 @@ from .files import staged_file
 from .loading import check_fits, commit_of_model, load_model, load_processor
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, inference_copy
-from .student.serving_timedistill import device_of
 from .teachers import Teacher, hub_options
 
 
@@ -97,7 +96,7 @@ class Forecaster:
             InputError: the history cannot be read, or is not like that of training.
         """
         if isinstance(history, (np.ndarray, torch.Tensor)):
-            forecast = self._forecast(self.processor(history))
+            forecast = self._forecast(history)
             return forecast if history.ndim == 3 else forecast[0]
         from .data.tables import is_table
         from .forecast_table import read_window
@@ -108,7 +107,7 @@ class Forecaster:
 
     def predict_window(self, window: "TableWindow") -> "pd.DataFrame":
         """The forecast of a table's window, as such a table."""
-        return window.to_frame(self._forecast(self.processor(window))[0])
+        return window.to_frame(self._forecast(window)[0])
 
     def predict_df(
         self,
@@ -158,6 +157,7 @@ class Forecaster:
         from .series_table import read_series_table, warn_of_short
         from .student.clock_timedistill import TableError
         from .student.frames_timedistill import forecast_panel
+        from .student.serving_timedistill import UnusableWindow
 
         if not is_table(df):
             raise InputError(f"{type(df).__name__!r} is no DataFrame: predict takes arrays")
@@ -179,6 +179,8 @@ class Forecaster:
             forecasts = forecast_panel(self.inference_copy, table.panel, table.scaler, *lengths, batch_size)
         except TableError as error:
             raise InputError(f"history: {error}") from error
+        except UnusableWindow as error:
+            raise InputError(f"history: the series {table.names()[error.window]!r} {error.reason}") from error
         return table.to_frame(forecasts)
 
     def _check_series_by_series(self) -> None:
@@ -187,12 +189,18 @@ class Forecaster:
                 "predict_df forecasts each series on its own, which a teacher may not: use predict, or a student"
             )
 
-    @torch.no_grad()
-    def _forecast(self, inputs: dict[str, torch.Tensor]) -> np.ndarray:
+    def _forecast(self, history: "np.ndarray | torch.Tensor | TableWindow") -> np.ndarray:
+        """`[B, S, C]`, float64."""
+        from .student.serving_timedistill import UnusableWindow, forecast_in_units, trained_scaler
+
+        past, features = self.processor.window_of(history)
         model = self.inference_copy.eval()
-        device = device_of(model)
-        outputs = run_model(model, {name: value.to(device) for name, value in inputs.items()})
-        return self.processor.unstandardize(outputs.prediction_outputs.cpu()).numpy()
+        scaler = (value[None, None, :-1] for value in trained_scaler(vars(self.processor)))
+        try:
+            forecast, _ = forecast_in_units(model, past, *scaler, run=run_model, **features)
+        except UnusableWindow as error:
+            raise InputError(f"column {self.processor.columns[error.channel]!r} {error.reason}") from error
+        return forecast.numpy()
 
 
 def forecast_file(settings: ForecastSettings) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +10,7 @@ import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
 from .errors import InputError, listed
-
-
-MOST_DEVIATIONS = 1e15  # from the mean of training: errors beyond cannot be squared and summed in float32
+from .student.serving_timedistill import MOST_DEVIATIONS, mean_and_deviation, means_missing
 
 
 if TYPE_CHECKING:
@@ -21,12 +20,15 @@ if TYPE_CHECKING:
     from .forecast_table import TableWindow
 
 
+logger = logging.getLogger(__name__)
+
+
 class TimeDistillProcessor(FeatureExtractionMixin):
     """Knows the columns, their scaler, the frequency and the lengths of a model (`preprocessor_config.json`).
 
     Args:
         columns: names of the C channels, in the model's order.
-        mean, std: per channel, of the train rows, in the data's units.
+        mean, std: per channel, of the train rows, in the data's units; a constant channel is divided by 1.
         context_length, prediction_length: L and S of the model.
         timestamp_column, freq: how time is named and how far apart rows are (pandas alias), where known.
         season: steps of one season.
@@ -34,6 +36,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             [`Series`]. Several values may mean missing.
         time_features: whether the model was trained with calendar features.
         dataset, fingerprint: name and hash of the series that it was fitted on, for model cards.
+        constant_columns: the channels that were constant then: a [`Forecaster`] takes mean and deviation of their
+            look-back, and where that is constant too, the forecast is that constant.
     """
 
     model_input_names = ["past_values", "past_observed_mask"]
@@ -56,6 +60,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         dataset: str | None = None,
         fingerprint: str | None = None,
         time_zone: str | None = None,
+        constant_columns: list[str] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -86,26 +91,29 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         self.dataset = dataset
         self.fingerprint = fingerprint
         self.time_zone = time_zone
+        self.constant_columns = list(constant_columns or ())
 
     @classmethod
     def fit(
         cls, series: "Series", train_rows: tuple[int, int], context_length: int, prediction_length: int
     ) -> "TimeDistillProcessor":
         """Mean and population standard deviation of the observed train rows; a constant channel is divided by 1."""
-        train = series.values[slice(*train_rows)].double()
+        train = series.values[slice(*train_rows)]
         if len(train) == 0:
             raise InputError(f"there are no train rows among the {series.num_rows} of {series.name!r}: change --split")
-        mean = train.nanmean(dim=0)
-        std = (train - mean).square().nanmean(dim=0).sqrt()
+        mean, std = (value[0] for value in mean_and_deviation(train, 0))
         for column, value in zip(series.columns, mean.tolist(), strict=True):
             if np.isnan(value):
                 raise InputError(f"column {column!r} has no value in the {len(train)} train rows: leave it out")
-        # float32 data: below this share of the level, what varies is rounding
-        constant = std <= 1e-7 * mean.abs()
+        constant = [column for column, value in zip(series.columns, std.tolist(), strict=True) if value == 0]
+        if constant:
+            logger.warning(
+                "%s: constant in the train rows, and so not standardised: %s", series.name, listed(constant)
+            )
         return cls(
             columns=list(series.columns),
             mean=mean.tolist(),
-            std=torch.where(constant, 1.0, std).tolist(),
+            std=torch.where(std > 0, std, 1.0).tolist(),
             context_length=context_length,
             prediction_length=prediction_length,
             timestamp_column=series.timestamp_column,
@@ -118,6 +126,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             dataset=series.name,
             fingerprint=series.fingerprint(),
             time_zone=series.time_zone,
+            constant_columns=constant,
         )
 
     @classmethod
@@ -177,9 +186,9 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         return ((values.double() - mean) / std).float()
 
     def unstandardize(self, values: torch.Tensor) -> torch.Tensor:
-        """`[..., C]` standardised to float32 values in the data's units."""
+        """`[..., C]` standardised to float64 values in the data's units."""
         mean, std = self._scaler()
-        return (values.double() * std + mean).float()
+        return values.double() * std + mean
 
     def __call__(self, data: "np.ndarray | torch.Tensor | pd.DataFrame | TableWindow") -> BatchFeature:
         """Model input from the last `context_length` steps of raw values.
@@ -196,26 +205,36 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             InputError: wrong columns, non-numeric values, an array shorter than L, or no timestamps for calendar
                 features.
         """
+        values, features = self.window_of(data)
+        past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
+        observed = ~torch.isnan(values)
+        inputs = {"past_values": past_values} | ({} if observed.all() else {"past_observed_mask": observed})
+        return BatchFeature(inputs | features)
+
+    def window_of(
+        self, data: "np.ndarray | torch.Tensor | pd.DataFrame | TableWindow"
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The last `context_length` steps, float64 `[B, L, C]` in the data's units, and the calendar features.
+
+        Args, Raises: as above.
+        """
         if isinstance(data, (np.ndarray, torch.Tensor)):
             if self.time_features:
                 raise InputError("the model needs calendar features: give a table with a time column, not an array")
-            return self._to_inputs(data)
+            return self._last_steps(data), {}
         from .forecast_table import TableWindow, read_window
 
         window = data if isinstance(data, TableWindow) else read_window(data, self)
-        inputs = self._to_inputs(window.series.values)
-        if self.time_features:
-            inputs.update(window.calendar_features())
-        return inputs
+        return self._last_steps(window.series.values), window.calendar_features() if self.time_features else {}
 
-    def _to_inputs(self, data: "np.ndarray | torch.Tensor") -> BatchFeature:
+    def _last_steps(self, data: "np.ndarray | torch.Tensor") -> torch.Tensor:
         if isinstance(data, np.ma.MaskedArray):  # what lies below the mask is no value
             data = data.astype(np.float64).filled(np.nan)
         if isinstance(data, torch.Tensor):
-            values = data.detach().cpu().float()
+            values = data.detach().cpu().double()
         else:
             try:
-                values = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
+                values = torch.from_numpy(np.array(data, dtype=np.float64))
             except (TypeError, ValueError) as error:
                 raise InputError(f"the history holds no numbers ({error}): pass NaN where one is missing") from error
         shape = tuple(values.shape)
@@ -230,29 +249,26 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             raise InputError(
                 f"history of {values.shape[1]} steps: the model looks back {self.context_length}; give that many"
             )
-        values = values[:, -self.context_length :]
+        values = values[:, -self.context_length :].contiguous()
         if torch.isinf(values).any():
             raise InputError("the history holds an infinite value: replace it, or pass NaN where it is missing")
         for sentinel in self.sentinels:
-            values = torch.where(values == sentinel, torch.nan, values)
-        observed = ~torch.isnan(values)
-        unknown = (~observed.any(dim=1)).nonzero()
+            values = torch.where(means_missing(values, sentinel), torch.nan, values)
+        unknown = torch.isnan(values).all(dim=1).nonzero()
         if len(unknown):
             raise InputError(
                 f"the last {self.context_length} steps of the history hold no known value in column "
                 f"{self.columns[int(unknown[0, 1])]!r}: give more history"
             )
-        past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
-        self._check_extremes(past_values)
-        if bool(observed.all()):
-            return BatchFeature({"past_values": past_values})
-        return BatchFeature({"past_values": past_values, "past_observed_mask": observed})
+        self._check_extremes(values)
+        return values
 
-    def _check_extremes(self, past_values: torch.Tensor) -> None:
+    def _check_extremes(self, values: torch.Tensor) -> None:
         """Raise where a value lies so far off that a forecast from it would be infinite."""
-        extreme = (past_values.abs() > MOST_DEVIATIONS).nonzero()
+        deviations = self.standardize(values).abs()
+        extreme = (deviations > MOST_DEVIATIONS).nonzero()
         if len(extreme):
-            far = past_values[tuple(extreme[0])].abs().item()
+            far = deviations[tuple(extreme[0])].item()
             raise InputError(
                 f"the history holds a value {far:.0e} deviations from the mean of training in column "
                 f"{self.columns[int(extreme[0, 2])]!r}: correct it, or pass NaN if it means missing"

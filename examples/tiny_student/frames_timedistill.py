@@ -12,7 +12,7 @@ from transformers.utils import is_pandas_available
 
 from .clock_timedistill import TableError
 from .panel_timedistill import Panel, read_panel
-from .serving_timedistill import MOST_CELLS, forecast_in_units, is_channel_free
+from .serving_timedistill import MOST_CELLS, UnusableWindow, forecast_in_units, is_channel_free, trained_scaler
 
 
 if is_pandas_available():
@@ -147,8 +147,7 @@ def scaler_of(panel: Panel, target_columns: list[str], settings: dict, scaling: 
             f"training ({int((~known).sum())} of {known.size} are not): take scaling='auto' or 'history'"
         )
     taken = known if scaling != "history" else np.zeros_like(known)
-    trained = (np.array([*settings.get(name, []), np.nan], dtype=np.float64) for name in ("mean", "std"))
-    mean, std = (np.where(taken, values[positions], np.nan) for values in trained)
+    mean, std = (np.where(taken, values.numpy()[positions], np.nan) for values in trained_scaler(settings))
     return Scaler(positions, mean, std)
 
 
@@ -162,6 +161,8 @@ def forecast_panel(
 
     Raises:
         TableError: the model is bound to its channels and a series is none of them.
+        UnusableWindow: a look-back holds what cannot be forecast; its window is the number of the series, group by
+            group.
     """
     num_groups, num_targets = panel.num_groups, panel.values.shape[1]
     if not is_channel_free(model.config):
@@ -172,7 +173,10 @@ def forecast_panel(
         groups = slice(start, min(start + step, num_groups))
         past = torch.from_numpy(panel.block(groups, context_length).transpose(0, 2, 1).reshape(-1, context_length, 1))
         mean, std = (torch.from_numpy(value[groups].reshape(-1, 1, 1)) for value in (scaler.mean, scaler.std))
-        forecast, _ = forecast_in_units(model, past, mean, std, batch_size=batch_size)
+        try:
+            forecast, _ = forecast_in_units(model, past, mean, std, batch_size=batch_size)
+        except UnusableWindow as error:
+            raise UnusableWindow(start * num_targets + error.window, 0, error.reason) from error
         forecasts[groups] = forecast.numpy().reshape(-1, num_targets, prediction_length).transpose(0, 2, 1)
     return forecasts
 
@@ -241,6 +245,9 @@ def _forecast_in_place(model, panel: Panel, scaler: Scaler, context_length: int)
     window = panel.block(slice(0, panel.num_groups), context_length).transpose(1, 0, 2).reshape(context_length, -1)
     past[0][:, positions] = window
     mean[0, 0, positions], std[0, 0, positions] = scaler.mean.ravel(), scaler.std.ravel()
-    forecast, _ = forecast_in_units(model, *(torch.from_numpy(value) for value in (past, mean, std)))
+    try:
+        forecast, _ = forecast_in_units(model, *(torch.from_numpy(value) for value in (past, mean, std)))
+    except UnusableWindow as error:
+        raise UnusableWindow(int(np.flatnonzero(positions == error.channel)[0]), 0, error.reason) from error
     forecast = forecast[0].numpy()[:, positions]
     return forecast.reshape(-1, panel.num_groups, panel.values.shape[1]).transpose(1, 0, 2)

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from .backbones_timedistill import MLPBranch, moving_average
 from .configuration_timedistill import TimeDistillConfig
-from .folding_timedistill import Part, fold, linear_map_of, of_centred, student_parts
+from .folding_timedistill import Part, fold, follows_level, linear_map_of, of_centred, student_parts
 from .modeling_timedistill import TimeDistillForPrediction
 from .normalization_timedistill import REVIN_EPS, fill_missing
 
@@ -40,11 +40,13 @@ class FusedStudent(nn.Module):
     Args:
         config: the student's.
         parts: each maps `[B, C, L]` to its share of the forecast, `[B, C, S]`.
+        follows_level: whether what is added to all steps of a window is added to its forecast, too.
     """
 
-    def __init__(self, config, parts: list[nn.Module]):
+    def __init__(self, config, parts: list[nn.Module], follows_level: bool = False):
         super().__init__()
         self.config = config
+        self.follows_level = follows_level
         self.parts = nn.ModuleList(parts)
         # what an ordinary window has: at batch 1 asking the configuration takes as long as a product
         self._context_length = config.context_length
@@ -237,7 +239,8 @@ def fuse(model: TimeDistillForPrediction) -> FusedStudent:
         raise ValueError(f"{type(model).__name__} cannot be fused: expected a TimeDistillForPrediction")
     dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
     parts = [_fused_part(part) for part in student_parts(fold(model, torch.float64))]
-    return FusedStudent(model.config, parts or [FusedLinear([], model.config)]).to(dtype).to(model.device)
+    parts = parts or [FusedLinear([], model.config)]
+    return FusedStudent(model.config, parts, follows_level(model)).to(dtype).to(model.device)
 
 
 def inference_copy(model: nn.Module) -> nn.Module:

@@ -11,6 +11,7 @@ import numpy as np
 from transformers.utils import is_pandas_available
 
 from .clock_timedistill import Clock, TableError, offset_of
+from .serving_timedistill import means_missing
 
 
 if is_pandas_available():
@@ -207,8 +208,8 @@ def _values(
     values = np.empty((len(frame), len(columns)))
     for index, column in enumerate(columns):
         cells = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
-        for value in missing_values:  # compared as float32, as in training
-            cells = np.where(cells.astype(np.float32) == np.float32(value), np.nan, cells)
+        for value in missing_values:
+            cells = np.where(means_missing(cells, value), np.nan, cells)
         if np.isinf(cells).any():
             row = int(np.flatnonzero(np.isinf(cells))[0])
             raise TableError(

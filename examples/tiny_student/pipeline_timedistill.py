@@ -12,7 +12,7 @@ from transformers import FeatureExtractionMixin, Pipeline
 from transformers.utils import FEATURE_EXTRACTOR_NAME, logging
 
 from .fusing_timedistill import inference_copy
-from .serving_timedistill import forecast_in_units, is_channel_free
+from .serving_timedistill import UnusableWindow, forecast_in_units, is_channel_free, means_missing, trained_scaler
 
 
 logger = logging.get_logger(__name__)
@@ -73,7 +73,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
     - a DataFrame, wide, or long with an id column, in which every series ends when it ends.
 
     Only the last look-back counts; what a shorter history lacks is missing. An array gives
-    `{"prediction_outputs": [S], [S, C] or [B, S, C]}` (numpy, float32, in the data's units), a DataFrame such a
+    `{"prediction_outputs": [S], [S, C] or [B, S, C]}` (numpy, float64, in the data's units), a DataFrame such a
     table.
 
     Series are standardised with the scaler of training where they are known from it (as many channels as in training,
@@ -151,10 +151,14 @@ class TimeSeriesForecastingPipeline(Pipeline):
         is_list, windows = inputs
         if not windows.answers:
             return is_list, windows, None
-        forecast, _ = forecast_in_units(
-            self.inference_copy, windows.past, windows.mean, windows.std, batch_size=windows.batch_size
-        )
-        return is_list, windows, forecast.float().numpy()
+        try:
+            forecast, _ = forecast_in_units(
+                self.inference_copy, windows.past, windows.mean, windows.std, batch_size=windows.batch_size
+            )
+        except UnusableWindow as error:
+            number = sum(answer.start <= error.window for answer in windows.answers) - 1
+            raise ValueError(f"input {number} {error.reason}") from error
+        return is_list, windows, forecast.numpy()
 
     def postprocess(self, outputs):
         if not isinstance(outputs, tuple):
@@ -240,9 +244,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
 
     def _scaler(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation `[B, 1, C]` of these channels of training, NaN where the window's own count."""
-        own = [float("nan")]
-        both = (torch.tensor([*self.settings.get(name, []), *own], dtype=torch.float64) for name in ("mean", "std"))
-        return tuple(value[positions].unsqueeze(1) for value in both)
+        return tuple(value[positions].unsqueeze(1) for value in trained_scaler(self.settings))
 
     def _read_frame(self, frame, scaling: str, batch_size: int | None, **columns) -> _Table:
         from .frames_timedistill import read_frame, scaler_of
@@ -255,7 +257,12 @@ class TimeSeriesForecastingPipeline(Pipeline):
         from .frames_timedistill import forecast_frame, forecast_panel
 
         lengths = (self.model.config.context_length, self.model.config.prediction_length)
-        forecasts = forecast_panel(self.inference_copy, table.panel, table.scaler, *lengths, table.batch_size)
+        try:
+            forecasts = forecast_panel(self.inference_copy, table.panel, table.scaler, *lengths, table.batch_size)
+        except UnusableWindow as error:
+            group, target = divmod(error.window, len(table.columns["target_columns"]))
+            of_id = "" if table.panel.ids is None else f" of {table.panel.ids.tolist()[group]!r}"
+            raise ValueError(f"{table.columns['target_columns'][target]!r}{of_id} {error.reason}") from error
         return forecast_frame(table.frame, table.panel, forecasts, **table.columns)
 
 
@@ -304,7 +311,8 @@ def _read_values(given, number: int, settings: dict) -> tuple[torch.Tensor, dict
     if _is_pandas(given, "Series"):
         given = given.to_numpy(dtype="float64", na_value=float("nan"))
     try:
-        values = (given if isinstance(given, torch.Tensor) else torch.tensor(given)).detach().cpu().double()
+        is_tensor = isinstance(given, torch.Tensor)
+        values = given.detach().cpu().double() if is_tensor else torch.tensor(given, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"input {number} holds no numbers ({error}): give NaN where one is missing") from error
     if values.ndim not in (1, 2, 3) or values.numel() == 0:
@@ -316,5 +324,5 @@ def _read_values(given, number: int, settings: dict) -> tuple[torch.Tensor, dict
     sentinels = settings.get("missing_value")
     for sentinel in sentinels if isinstance(sentinels, list) else [sentinels]:
         if sentinel is not None:
-            values = torch.where(values.float() == sentinel, torch.nan, values)
+            values = torch.where(means_missing(values, sentinel), torch.nan, values)
     return values, identifier

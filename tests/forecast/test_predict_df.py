@@ -48,13 +48,17 @@ def forecaster(freq="h", **options) -> Forecaster:
 
 
 def one(model, history, scaler=None) -> np.ndarray:
-    """The forecast of one series by itself: NaN interpolated with numpy, scaled and brought back here."""
+    """The forecast of one series by itself: NaN interpolated with numpy, scaled and brought back here.
+
+    What is flat stays flat: no other forecast follows a change of its unit.
+    """
     window = np.full(L, np.nan)
     recent = np.asarray(history, dtype=float)[-L:]
     window[L - len(recent) :] = recent
     known = ~np.isnan(window)
     mean, std = scaler or (window[known].mean(), window[known].std())
-    std = 1.0 if std == 0 else std
+    if std == 0:
+        return np.full(S, mean)
     scaled = (np.interp(np.arange(L), np.flatnonzero(known), window[known]) - mean) / std
     with torch.no_grad():
         outputs = model(past_values=torch.tensor(scaled, dtype=torch.float32)[None, :, None])

@@ -89,7 +89,7 @@ def frame_to_series(
         else:
             found = freq or find_frequency(pd.DatetimeIndex(frame[_TIME]))
         timestamps = frame[_TIME].to_numpy().astype("datetime64[ns]")
-    values = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)
+    values = frame[columns].to_numpy(dtype=np.float64, na_value=np.nan)
     return Series(
         values=torch.from_numpy(np.array(values)),
         columns=tuple(columns),

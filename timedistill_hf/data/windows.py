@@ -9,7 +9,8 @@ import torch
 from torch.utils.data import Dataset
 
 from ..errors import InputError
-from ..processor import MOST_DEVIATIONS, TimeDistillProcessor
+from ..processor import TimeDistillProcessor
+from ..student.serving_timedistill import MOST_DEVIATIONS
 from .calendar import calendar_features
 from .series import Series
 from .splits import STANDARD_RATIOS, Split, SplitSpec, parse_split

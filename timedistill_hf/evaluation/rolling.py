@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..adapters import run_model
 from ..data.calendar import calendar_features
 from ..errors import InputError
 from ..forecaster import Forecaster
 from ..series_table import SeriesTable
-from ..student.serving_timedistill import MOST_CELLS, forecast_in_units
+from ..student.serving_timedistill import MOST_CELLS, UnusableWindow, forecast_in_units
 from .controls import SeasonalNaive
 
 
@@ -75,7 +76,11 @@ class Rolling:
                 past = torch.from_numpy(cut[is_there][:, :context, None])
                 scaler = (value[groups][group, target] for value in (self.table.scaler.mean, self.table.scaler.std))
                 mean, std = (torch.from_numpy(value)[:, None, None] for value in scaler)
-                forecast, scale = forecast_in_units(self.forecaster.inference_copy, past, mean, std)
+                try:
+                    forecast, scale = forecast_in_units(self.forecaster.inference_copy, past, mean, std)
+                except UnusableWindow as error:
+                    number = error.window
+                    raise self._unusable((start + group[number]) * num_targets + target[number], error) from error
                 yield Part(
                     series=(start + group) * num_targets + target,
                     window=chunk[position],
@@ -101,9 +106,17 @@ class Rolling:
         for chunk in _chunks(most, max(1, MOST_CELLS // (context * len(order)))):
             cut = np.concatenate([self._cut(channels, window, most) for window in chunk])
             past = torch.from_numpy(cut[:, :context])
-            forecast, scale = forecast_in_units(
-                self.forecaster.inference_copy, past, mean, std, **self._cut_features(features, chunk, most)
-            )
+            try:
+                forecast, scale = forecast_in_units(
+                    self.forecaster.inference_copy,
+                    past,
+                    mean,
+                    std,
+                    run=run_model,
+                    **self._cut_features(features, chunk, most),
+                )
+            except UnusableWindow as error:
+                raise self._unusable(int(np.flatnonzero(order == error.channel)[0]), error) from error
             # [w, S, C] of the model to [series, w, S] of the table
             by_series = (
                 value[..., order].transpose(2, 0, 1)
@@ -118,6 +131,9 @@ class Rolling:
                 naive=naive,
                 scale=scale[:, 0],
             )
+
+    def _unusable(self, series: int, error: UnusableWindow) -> InputError:
+        return InputError(f"a look-back of the series {self.table.names()[series]!r} {error.reason}")
 
     def _group_chunks(self, at_once: int) -> Iterator[slice]:
         """Neighbouring groups of about `at_once` windows in all, those of their longest counted for each."""

@@ -23,7 +23,7 @@ class SeriesErrors:
         scale: np.ndarray,
         known: np.ndarray | None = None,
     ) -> None:
-        """Add windows.
+        """Add windows; an infinite forecast counts, and so does one that is NaN in a step that counts.
 
         Args:
             series: `[n]`, which series each window is of.
@@ -32,10 +32,14 @@ class SeriesErrors:
             known: `[n, S]`, the steps that count; those with a truth and a forecast where `None`.
         """
         if known is None:
-            known = np.isfinite(truth) & np.isfinite(forecast)
-        error = np.where(known, np.abs(forecast - truth), 0.0)
-        size = np.where(known, np.abs(forecast) + np.abs(truth), 0.0)
-        relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)
+            known = ~(np.isnan(truth) | np.isnan(forecast))
+        error, size = (
+            np.where(known, np.nan_to_num(value, nan=np.inf, posinf=np.inf), 0.0)
+            for value in (np.abs(forecast - truth), np.abs(forecast) + np.abs(truth))
+        )
+        relative = np.divide(
+            200 * error, size, out=np.where(size > 0, 200.0, 0.0), where=(size > 0) & np.isfinite(size)
+        )
         standardized = error / scale[:, None]
         parts = (known, error, error**2, relative, standardized, standardized**2)
         for sums, part in zip(self._sums, parts, strict=True):

@@ -127,6 +127,18 @@ def student_parts(model: TimeDistillForPrediction) -> list[Part]:
     ]
 
 
+def follows_level(model: TimeDistillForPrediction) -> bool:
+    """Whether what is added to all steps of a window is added to the student's forecast, too."""
+    config = model.config
+    if config.architecture != "combination":
+        return config.normalization != "none"
+    weights = model.backbone.weights.tolist()
+    members = zip(weights, config.member_configs())
+    return abs(sum(weights) - 1) <= SUM_IS_ONE and all(
+        member.normalization != "none" for weight, member in members if weight
+    )
+
+
 def linear_map_of(parts: list[Part], config: TimeDistillConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """The weighted sum of affine parts, read off by forecasting a zero window and the unit windows."""
     matrix = torch.zeros(config.prediction_length, config.context_length, dtype=torch.float64)

@@ -20,7 +20,8 @@ class CallableTeacher(FrozenTeacher):
     forecast for the same window, whatever else is in the batch.
 
     Args:
-        function: sees windows without missing values (they are interpolated), in float32.
+        function: sees windows without missing values (they are interpolated), in float32; numpy arrays in the data's
+            units are float64, so that they keep their digits.
         context_length, prediction_length: L and S.
         name: what results call it.
         version: of the function and all that it depends on.
@@ -77,13 +78,12 @@ class CallableTeacher(FrozenTeacher):
             values = fill_missing(values, past_observed_mask)
         device = values.device
         if self.processor is not None:
-            values = self.processor.unstandardize(values.cpu()).to(device)
-        forecast = self.function(values.cpu().numpy() if self.takes == "numpy" else values)
+            values = self.processor.unstandardize(values.cpu())
+        forecast = self.function(values.cpu().numpy() if self.takes == "numpy" else values.float().to(device))
         if not isinstance(forecast, (np.ndarray, torch.Tensor)):
             raise self._error(f"a {type(forecast).__name__}")
         if isinstance(forecast, np.ndarray):
-            forecast = torch.from_numpy(np.ascontiguousarray(forecast, dtype=np.float32))
-        forecast = forecast.float()
+            forecast = torch.from_numpy(np.ascontiguousarray(forecast, dtype=np.float64))
         expected = (len(values), self.prediction_length, values.shape[2])
         if tuple(forecast.shape) != expected:
             raise self._error(f"an array of shape {tuple(forecast.shape)}", expected)
@@ -91,7 +91,7 @@ class CallableTeacher(FrozenTeacher):
             raise self._error("NaN or infinite values")
         if self.processor is not None:
             forecast = self.processor.standardize(forecast.cpu())
-        return TeacherSignal(forecast.to(device))
+        return TeacherSignal(forecast.float().to(device))
 
     def _error(self, given: str, expected: tuple[int, ...] | None = None) -> InputError:
         shape = "[B, S, C]" if expected is None else f"{expected}, windows, steps and channels,"

@@ -59,7 +59,7 @@ def write_forecasts(
     forecaster.eval()
     origin_type = pa.int64() if data.series.timestamps is None else pa.timestamp("ns")
     schema = pa.schema([
-        ("series", pa.string()), ("origin", origin_type), ("forecast", pa.list_(pa.float32())),
+        ("series", pa.string()), ("origin", origin_type), ("forecast", pa.list_(pa.float64())),
     ])  # fmt: skip
     with staged_file(path) as stage, pq.ParquetWriter(stage, schema) as writer:
         for part in parts:
@@ -84,7 +84,7 @@ def _tables(
                 f"the forecasts are {tuple(output.shape)}, the truth {tuple(targets['future_values'].shape)} "
                 "(windows, steps, channels): take a forecaster for these data"
             )
-        values = data.processor.unstandardize(output.float().cpu()).transpose(1, 2).float().numpy()
+        values = data.processor.unstandardize(output.float().cpu()).transpose(1, 2).numpy()
         count, channels, steps = values.shape
         rows = np.repeat(np.arange(origin, origin + count), channels)
         offsets = pa.array(np.arange(0, values.size + 1, steps, dtype=np.int32))
