@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from .data.calendar import calendar_features
+from .data.codes import warn_of_codes
 from .data.columns import is_saved_index
 from .data.frames import channel_names, frame_to_series
 from .data.grid import check_frequency
@@ -114,7 +115,9 @@ def read_table(frame: "Table", processor: TimeDistillProcessor, duplicates: str 
     position = {column: index for index, column in enumerate(series.columns)}
     values = series.values[:, [position[column] for column in processor.columns]]
     series = replace(series, values=values, columns=tuple(processor.columns))
-    return series.with_missing(processor.sentinels) if processor.sentinels else series
+    series = series.with_missing(processor.sentinels) if processor.sentinels else series
+    warn_of_codes(series, "leave their cells empty")
+    return series
 
 
 def _with_columns(table: "Table", processor: TimeDistillProcessor) -> pd.DataFrame:

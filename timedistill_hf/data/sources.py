@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError, did_you_mean
 from ..table_files import READABLE, table_kind, table_stem
 from .benchmarks import BENCHMARKS, HUB_DATASET, Benchmark
+from .codes import warn_of_codes
 from .hub_datasets import read_hub
 from .series import Series, as_sentinels
 from .splits import STANDARD_RATIOS, SplitSpec
@@ -47,7 +48,7 @@ def load_series(
         timestamp_column, id_column, target_columns: see [`frame_to_series`]; found where they are obvious.
         season: steps of one season; otherwise the benchmark's, or read from the frequency.
         missing_value: a sentinel that means missing, such as Weather's -9999 (kept as published unless given), or
-            several.
+            several. One that is not given is named in a warning where it is plain ([`find_codes`]).
         time_zone: whose clock timestamps without a zone show (`"Europe/Berlin"`), or whose calendar those with one
             follow; see [`Clock`].
         freq: pandas frequency, such as `"B"`, whose grid holds all rows; what was left out counts as missing. Found
@@ -103,6 +104,7 @@ def load_series(
         series = replace(series, name=table_stem(name))
     if as_sentinels(missing_value):
         series = series.with_missing(missing_value)
+    warn_of_codes(series)
     return series
 
 
