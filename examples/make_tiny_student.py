@@ -3,7 +3,8 @@
 
     python examples/make_tiny_student.py       # in the root of the repository; a minute on one core
 
-Training goes to runs/tiny_student; what a repository on the Hub would hold is copied from there.
+Training goes to runs/tiny_student; what a repository on the Hub would hold is copied from there, but for the code,
+which publishing adds.
 """
 
 import os
@@ -32,8 +33,8 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     names = ["config.json", "model.safetensors", "preprocessor_config.json", "results.json", *PLOTS]
-    for path in [*(ROOT / RUN / name for name in names), *(ROOT / RUN).glob("*_timedistill.py")]:
-        shutil.copy(path, folder / path.name)
+    for name in names:
+        shutil.copy(ROOT / RUN / name, folder / name)
     write_history(folder)
     example_card(ROOT).save(folder / "README.md")
     size = sum(path.stat().st_size for path in folder.iterdir())

@@ -14,7 +14,7 @@ FOLDER = "examples/tiny_student"
 PLOTS = ("forecast.png", "accuracy.png")
 HISTORY_FILE = f"{FOLDER}/history.csv"
 _USE = (
-    "`python examples/make_tiny_student.py` made it, in a minute on one core. These snippets run as they are in the "
+    "`python examples/make_tiny_student.py` made it, in a minute on one core. The snippet runs as it is in the "
     f"root of the repository; `{HISTORY_FILE}` holds the last hours of the generated series."
 )
 
@@ -26,7 +26,7 @@ def example_card(root: str | Path) -> ModelCard:
         root: of the repository.
     """
     results = json.loads((Path(root) / FOLDER / "results.json").read_text(encoding="utf-8"))
-    return student_card(results, FOLDER, plots=PLOTS, history_file=HISTORY_FILE, how_to_make=_USE)
+    return student_card(results, FOLDER, plots=PLOTS, history_file=HISTORY_FILE, how_to_make=_USE, has_code=False)
 
 
 def write_history(folder: Path, steps: int = 96) -> None:

@@ -33,6 +33,7 @@ def student_card(
     license: str | None = LICENSE,
     history_file: str = "history.csv",
     how_to_make: str | None = None,
+    has_code: bool = True,
 ) -> ModelCard:
     """The card of a distilled student.
 
@@ -43,6 +44,7 @@ def student_card(
         license: of the weights; by default that of the model code beside them.
         history_file: the table that the snippet reads.
         how_to_make: what is to be said before the snippets.
+        has_code: whether the student's code lies beside its weights.
     """
     settings, data, student = results["settings"], results["data"], results["models"]["student"]
     source = data_source(results)
@@ -80,7 +82,7 @@ def student_card(
             data["timestamp_column"],
             settings["id_column"],
         ),
-        loads_without_package=True,
+        loads_without_package=has_code,
     ).card()
 
 

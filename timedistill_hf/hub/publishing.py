@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_PACKAGE = Path(__file__).parents[1]
 _CARD = "README.md"
 _CONFIG = "config.json"
 # what a card's snippets and commands load
@@ -107,9 +108,10 @@ def publish(
 ) -> CommitInfo:
     """Publish a model that was saved with this package: a student or teacher, or the folder of a finished run.
 
-    What goes is its configuration, weights, processor and card, the code that `trust_remote_code=True` needs, plots
-    and `results.json`, as far as they are there: never a pickle, a checkpoint, or a folder below, so of a run the
-    student only. All of it goes in one commit, or nothing does. What is there already is not sent again.
+    What goes is its configuration, weights, processor and card, plots and `results.json`, as far as they are there,
+    and the code that `trust_remote_code=True` needs, from this package where it does not lie there: never a pickle, a
+    checkpoint, or a folder below, so of a run the student only. All of it goes in one commit, or nothing does. What is
+    there already is not sent again.
 
     In the card that is published the repository's name takes the folder's place.
 
@@ -186,7 +188,10 @@ def files_to_publish(folder: Path) -> list[Path]:
 
 
 def _code(folder: Path) -> list[Path]:
-    """The modules that the configurations name as remote code, and those that these import from the folder."""
+    """The modules that the configurations name as remote code, and those that these import from beside them.
+
+    Where this package's own code does not lie in the folder, it is taken from the package.
+    """
     from transformers.dynamic_module_utils import get_relative_import_files
 
     modules = set()
@@ -195,10 +200,13 @@ def _code(folder: Path) -> list[Path]:
             modules |= set(_references(json.loads((folder / file).read_text(encoding="utf-8"))))
     found = set()
     for module in modules:
-        path = folder / f"{module}.py"
-        if path.is_file():
-            found |= {path, *map(Path, get_relative_import_files(path))}
-    return sorted(path for path in found if path.parent == folder and path.is_file())
+        name = f"{module}.py"
+        places = [folder / name, *_PACKAGE.glob(f"student/{name}"), *_PACKAGE.glob(f"models/*/{name}")]
+        path = next((path for path in places if path.is_file()), None)
+        if path is not None:
+            beside = {path, *map(Path, get_relative_import_files(path))}
+            found |= {each for each in beside if each.parent == path.parent and each.is_file()}
+    return sorted(found)
 
 
 def _references(config: dict) -> Iterator[str]:
