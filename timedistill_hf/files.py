@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_MOST_BYTES, _DEEPEST = 32 * 2**20, 32  # of a JSON file that is read from elsewhere
+
+
 def write_json(path: str | Path, content: object) -> None:
     """Write JSON that is either whole or not there. NaN becomes null, so that every JSON reader accepts it."""
     path = Path(path)
@@ -26,6 +29,26 @@ def read_json(path: str | Path, otherwise: object) -> object:
     """The content of a JSON file, or `otherwise` where there is none."""
     path = Path(path)
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
+
+
+def read_object(path: str | Path) -> dict:
+    """The object in someone else's JSON file; a `ValueError` where it is none, or is larger or deeper than any."""
+    path = Path(path)
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{path.name} is of {path.stat().st_size:,} bytes, expected at most {_MOST_BYTES:,}")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path.name} is not a valid JSON file ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} holds a {type(content).__name__}, expected an object of fields")
+    level = [content]
+    for _ in range(_DEEPEST):
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
+        level = [item for item in level if isinstance(item, (dict, list))]
+    if level:
+        raise ValueError(f"{path.name} is nested deeper than {_DEEPEST} levels")
+    return content
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from .cli.table_settings import ForecastSettings
 from .errors import InputError
 from .files import staged_file
 from .loading import check_fits, commit_of_model, load_model, load_processor
+from .pretrained import hub_options
 from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, inference_copy
-from .teachers import Teacher, hub_options
+from .teachers import Teacher
 
 
 if TYPE_CHECKING:

@@ -3,13 +3,15 @@
 import logging
 from typing import TYPE_CHECKING
 
+import torch
 from transformers import PreTrainedModel
 
-from .adapters import ADAPTERS, adapter_of, student_class
+from .adapters import ADAPTERS, adapter_of, run_model, student_class
 from .errors import InputError
 from .hub.reasons import hub_reason
+from .pretrained import as_input_error, commit_of, hub_options, load_weights, read_config
 from .processor import TimeDistillProcessor
-from .teachers import Teacher, commit_of, commit_of_teacher, hub_options, load_teacher, load_weights, read_config
+from .teachers import FAMILIES, Teacher, commit_of_teacher, load_teacher
 
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
     revision = commit_of_model(name_or_path, revision, **options)
     config = read_config(name_or_path, _problem(name_or_path), revision, **options)
     if config.model_type in ADAPTERS:
-        return load_weights(student_class(config.model_type), name_or_path, revision, **kwargs).eval(), "student"
+        model = load_weights(student_class(config.model_type), name_or_path, revision, config, **kwargs).eval()
+        with as_input_error(f"the student in {name_or_path!r} cannot forecast"):
+            _try_out(model)
+        return model, "student"
     teacher = load_teacher(name_or_path, revision=revision, **kwargs)
     if teacher.family.rolls_out:
         try:
@@ -46,9 +51,21 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
     return teacher, "teacher"
 
 
+@torch.no_grad()
+def _try_out(student: PreTrainedModel) -> None:
+    """Let it forecast one window: some of a configuration shows only there."""
+    config = student.config
+    channels = adapter_of(student).channels(config) or 1
+    window = torch.arange(config.context_length, device=student.device).sin()[None, :, None]
+    forecast = run_model(student, {"past_values": window.expand(1, -1, channels)}).prediction_outputs
+    expected = (1, config.prediction_length, channels)
+    if tuple(forecast.shape) != expected or not forecast.isfinite().all():
+        raise ValueError(f"it gives {tuple(forecast.shape)} values, expected {expected} finite ones")
+
+
 def commit_of_model(name_or_path: str, revision: str | None = None, **options) -> str | None:
     """See [`commit_of`]."""
-    return commit_of(str(name_or_path), _problem(name_or_path), revision, **options)
+    return commit_of(str(name_or_path), _problem(name_or_path), revision, tuple(FAMILIES), **options)
 
 
 def _problem(name_or_path: str) -> str:

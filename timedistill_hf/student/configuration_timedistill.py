@@ -10,6 +10,13 @@ from transformers import PreTrainedConfig
 
 MLP_ARCHITECTURES = ("two_branch", "mlp")
 PERIODIC_ARCHITECTURES = ("periodic", "cycle")
+MOST = {
+    "context_length": 100_000, "prediction_length": 100_000, "hidden_size": 100_000, "patch_length": 100_000,
+    "period": 100_000, "moving_average": 100_001, "num_hidden_layers": 256, "num_input_channels": 1_000_000,
+}  # fmt: skip
+"""Far beyond every student: a configuration of someone else's is refused before memory is taken for it."""
+MOST_MEMBERS = 256
+MOST_WEIGHTS = 2**26  # of one linear map
 SHARED_FIELDS = {"context_length", "prediction_length", "num_input_channels", "members"}
 
 
@@ -139,6 +146,9 @@ class TimeDistillConfig(PreTrainedConfig):
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a positive number")
+        for name, most in MOST.items():
+            if (getattr(self, name) or 0) > most:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at most {most}")
         if self.moving_average < 1 or self.moving_average % 2 == 0:
             raise ValueError(f"moving_average={self.moving_average}: expected an odd positive number, such as 25")
         if not 0 <= self.dropout < 1:
@@ -157,6 +167,7 @@ class TimeDistillConfig(PreTrainedConfig):
                 f"patch_length={self.patch_length}: expected at most the {self.context_length} steps of context_length"
             )
         self._check_members()
+        self._check_size()
         if self.num_input_channels is None and self.is_channel_bound:
             raise ValueError(
                 "num_input_channels=None: batch normalisation and the RevIN affine need a fixed number of channels; "
@@ -174,8 +185,24 @@ class TimeDistillConfig(PreTrainedConfig):
                 f"members={self.members}: architecture='combination' needs one or more, such as "
                 "[{'architecture': 'linear'}, {'architecture': 'residual'}]"
             )
+        elif len(self.members) > MOST_MEMBERS:
+            raise ValueError(f"{len(self.members)} members: expected at most {MOST_MEMBERS}")
         else:
             self.member_configs()
+
+    def _check_size(self):
+        """Raise where layers or a linear map are far larger than any student's, though each length alone is not."""
+        mixers = [form for form in self._forms if self._core(form) == "patch_mixer"]
+        layers = sum(self._of(form, "num_hidden_layers") for form in mixers)
+        if layers > MOST["num_hidden_layers"]:
+            raise ValueError(f"the members have {layers} layers: expected at most {MOST['num_hidden_layers']}")
+        widths = [max(self._of(form, "hidden_size"), self._feature_size(form)) for form in self._forms]
+        inner = max(self.prediction_length, *widths)
+        if max(self.context_length, inner) * inner > MOST_WEIGHTS:
+            raise ValueError(
+                f"context_length={self.context_length}, prediction_length={self.prediction_length} and a width of "
+                f"{max(widths)} make a map of more than {MOST_WEIGHTS:,} weights: expected less"
+            )
 
     @property
     def _forms(self) -> list[dict]:

@@ -16,8 +16,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ..cards import save_card
 from ..errors import InputError
 from ..files import move_into_place, remove_leftovers, write_json
+from ..pretrained import load_weights
 from ..run_folder import HISTORY
-from ..teachers import load_weights
 from .callbacks import ValidationEarlyStopping
 from .forecast_trainer import ForecastTrainer
 
