@@ -35,3 +35,13 @@ def listed(names: Iterable, most: int = 10) -> str:
     """Names for a message, as a list; of many only the first."""
     names = [str(name)[:_MAX_LENGTH] for name in names]
     return str(names) if len(names) <= most else f"{str(names[:most])[:-1]}, and {len(names) - most} more]"
+
+
+def first_line(error: Exception, most: int = 300) -> str:
+    """What a library's error says: its first line, or the second where the first only announces a check."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        lines = [lines[1].removeprefix("ValueError: ").removeprefix("TypeError: ")]
+    line = lines[0] if lines else type(error).__name__
+    line = line.encode("utf-8", "backslashreplace").decode()  # a name of half a surrogate pair can be printed nowhere
+    return line if len(line) <= most else f"{line[:most]}..."

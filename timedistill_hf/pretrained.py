@@ -15,7 +15,8 @@ from torch.nn.modules import module as registration
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
-from .errors import InputError, did_you_mean
+from .config_checks import check_config, check_names
+from .errors import InputError, did_you_mean, first_line
 from .files import read_object
 from .hub.reasons import hub_reason
 
@@ -24,9 +25,6 @@ CONFIG = "config.json"
 CONFIG_REMEDY = "give the folder or Hub id of a trained model"
 _WEIGHTS_REMEDY = "expected the safetensors file that was saved with its config.json"
 _HUB_OPTIONS = ("token", "cache_dir", "local_files_only", "force_download")
-_PRECISIONS = ("float32", "float16", "bfloat16", "float64")
-_LENGTHS = ("context_length", "prediction_length", "moving_average", "patch_length", "patch_stride", "period")
-_LONGEST, _LARGEST = 100_000, 10_000_000
 # what a model may register beyond what its file holds: tied weights, fixed positions
 _MORE_VALUES, _MORE_TENSORS, _SPARE_VALUES, _SPARE_TENSORS = 4, 4, 2**20, 256
 
@@ -81,7 +79,7 @@ def read_config(
             options |= {"revision": revision, "trust_remote_code": trust_remote_code}
             return AutoConfig.from_pretrained(name_or_path, **options)
         config_class = CONFIG_MAPPING[content["model_type"]]
-        _check_names(content, config_class)
+        check_names(content, config_class)
         config = config_class.from_dict(content)
         config.to_dict()
     except Exception as error:  # whatever a configuration of someone else's may end in
@@ -90,50 +88,6 @@ def read_config(
     config.name_or_path = name_or_path
     config._commit_hash = revision
     return config
-
-
-def check_config(content: dict) -> None:
-    """Raise a `ValueError` where what every configuration may hold is of another kind than transformers expects."""
-    model_type = content.get("model_type")
-    if not isinstance(model_type, str):
-        raise ValueError(f"config.json has model_type={model_type!r}, expected the name of a model's type")
-    architectures = content.get("architectures")
-    if architectures is not None and not _is_list_of(architectures, str):
-        raise ValueError(f"config.json has architectures={architectures!r}, expected a list of names")
-    auto_map = content.get("auto_map")
-    if auto_map is not None and not (
-        isinstance(auto_map, dict)
-        and all(isinstance(name, str) or _is_list_of(name, (str, type(None))) for name in auto_map.values())
-    ):
-        raise ValueError(f"config.json has auto_map={auto_map!r}, expected names of classes")
-    pipelines = content.get("custom_pipelines")
-    if pipelines is not None and not (
-        isinstance(pipelines, dict)
-        and all(isinstance(task, dict) and isinstance(task.get("impl"), str) for task in pipelines.values())
-    ):
-        raise ValueError(f"config.json has custom_pipelines={pipelines!r}, expected an 'impl' for each task")
-    for name in ("dtype", "torch_dtype"):
-        dtype = content.get(name)
-        if dtype is not None and str(dtype).removeprefix("torch.") not in _PRECISIONS:
-            raise ValueError(f"config.json has {name}={dtype!r}, expected one of {', '.join(_PRECISIONS)}")
-    for name in ("quantization_config", "compression_config"):
-        if content.get(name) is not None:
-            raise ValueError(f"config.json has a {name}: quantised weights are not read")
-    for name, value in _numbers(content):
-        if abs(value) > (_LONGEST if name in _LENGTHS else _LARGEST):
-            raise ValueError(f"config.json has {name}={value:.6g}, more than any model that is read here")
-
-
-def _numbers(content: object, name: str = "") -> Iterator[tuple[str, int]]:
-    """All whole numbers, by the name of the field that they lie in."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from _numbers(value, key)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _numbers(value, name)
-    elif isinstance(content, int):
-        yield name, content
 
 
 def load_weights(
@@ -233,17 +187,6 @@ def _shapes(name_or_path: str, revision: str | None, options: dict) -> dict[str,
     return shapes
 
 
-def _check_names(content: dict, config_class: type[PreTrainedConfig]) -> None:
-    """Raise a `ValueError` where a field would take the place of one of the configuration's methods."""
-    for name in content:
-        if name.startswith("__") or callable(getattr(config_class, name, None)):
-            raise ValueError(f"config.json sets {name!r}, which is no field of {config_class.__name__}")
-
-
-def _is_list_of(value: object, kinds: type | tuple[type, ...]) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(item, kinds) for item in value)
-
-
 @contextmanager
 def as_input_error(problem: str) -> Iterator[None]:
     """Say on one line what a model of someone else's ended in."""
@@ -253,16 +196,6 @@ def as_input_error(problem: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(f"{problem}: {first_line(error)}; {CONFIG_REMEDY}") from error
-
-
-def first_line(error: Exception, most: int = 300) -> str:
-    """What a library's error says: its first line, or the second where the first only announces a check."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].endswith(":"):
-        lines = [lines[1].removeprefix("ValueError: ").removeprefix("TypeError: ")]
-    line = lines[0] if lines else type(error).__name__
-    line = line.encode("utf-8", "backslashreplace").decode()  # a name of half a surrogate pair can be printed nowhere
-    return line if len(line) <= most else f"{line[:most]}..."
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from .errors import InputError, listed
+from .errors import InputError, first_line, listed
+from .processor_fields import check_fields
 from .student.serving_timedistill import MOST_DEVIATIONS, mean_and_deviation, means_missing
 
 
@@ -63,21 +64,14 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         constant_columns: list[str] | None = None,
         **kwargs,
     ):
+        check_fields(locals())
+        for name in kwargs:
+            if hasattr(type(self), name):
+                raise InputError(f"{name!r} is no field of a processor: leave it out")
         super().__init__(**kwargs)
-        if not len(columns) == len(mean) == len(std):
-            raise InputError(f"{len(columns)} columns, {len(mean)} means and {len(std)} deviations: expected the same")
         self.columns = list(columns)
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
-        for column, channel_mean, channel_std in zip(self.columns, self.mean, self.std, strict=True):
-            if not (np.isfinite([channel_mean, channel_std]).all() and channel_std > 0):
-                raise InputError(
-                    f"column {column!r} has the mean {channel_mean} and the deviation {channel_std}: expected finite "
-                    "numbers, the deviation above 0"
-                )
-        for name, value in (("context_length", context_length), ("prediction_length", prediction_length)):
-            if int(value) < 1:
-                raise InputError(f"{name}={value}: expected a positive number of steps")
         self.context_length = int(context_length)
         self.prediction_length = int(prediction_length)
         self.timestamp_column = timestamp_column
@@ -85,9 +79,9 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         self.season = int(season)
         self.id_column = id_column
         self.target_columns = None if target_columns is None else list(target_columns)
-        self.regularized = bool(regularized)
+        self.regularized = regularized
         self.missing_value = list(missing_value) if isinstance(missing_value, (list, tuple)) else missing_value
-        self.time_features = bool(time_features)
+        self.time_features = time_features
         self.dataset = dataset
         self.fingerprint = fingerprint
         self.time_zone = time_zone
@@ -138,8 +132,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         except InputError as error:
             raise InputError(f"{problem}: {error}; {remedy}") from error
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{problem} ({error}); {remedy}") from error
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(f"{problem} ({first_line(error)}); {remedy}") from error
         except OSError as error:
             if isinstance(error.__context__, json.JSONDecodeError):
                 raise InputError(f"{problem} ({error.__context__}); {remedy}") from error

@@ -52,7 +52,7 @@ EITHER = [
     ("a configuration of words", content(CONFIG, "hello"), "not a valid JSON", "give the folder or Hub id of"),
     ("half a configuration", cut(CONFIG, 0.5), "not a valid JSON", "give the folder or Hub id of a trained model"),
     ("an empty configuration", content(CONFIG, ""), "not a valid JSON", "give the folder or Hub id"),
-    ("a list as configuration", content(CONFIG, "[1]"), "config.json holds a list", "give the folder or Hub id of a trained model"),
+    ("a list as configuration", content(CONFIG, "[1]"), "config.json holds a list", "give the folder"),
     ("bytes as configuration", content(CONFIG, bytes(range(256))), "JSON", "give the folder or Hub id"),
     ("another model", fields(CONFIG, model_type="bert"), "of type 'bert'", "expected one of patchtst, itransformer"),
     ("code of its own", fields(CONFIG, model_type="x", auto_map={"AutoConfig": "x.X"}), "custom code", "give the"),

@@ -110,6 +110,6 @@ def test_where_nothing_can_be_locked_the_store_is_filled_all_the_same(data, teac
     def refuse(self, timeout):
         raise error
 
-    monkeypatch.setattr(store_filling.FileLock, "acquire", refuse)
+    monkeypatch.setattr(FileLock, "acquire", refuse)
     stored = store_signal(teacher, data.train, tmp_path)
     assert torch.isfinite(stored[0]["teacher_feature"]).all()

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, ModelCard, ModelCardData, constants, get_token
 
-from ..errors import InputError
-from ..files import write_json
+from ..config_checks import check_references
+from ..errors import InputError, first_line
+from ..files import read_object, write_json
 from ..run_folder import PUBLISHED, RESULTS
 from .reasons import hub_reason
 
@@ -184,7 +185,14 @@ def files_to_publish(folder: Path) -> list[Path]:
             "or a finished run writes them"
         )
     matching = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}
-    return [folder / _CONFIG, *_code(folder), *sorted(matching)]
+    paths = [folder / _CONFIG, *_code(folder), *sorted(matching)]
+    for path in [*paths, folder / _CARD]:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{str(path)!r} is a link that leads out of the folder: nothing was published; put the file itself "
+                "there, or remove the link"
+            )
+    return paths
 
 
 def _code(folder: Path) -> list[Path]:
@@ -197,7 +205,12 @@ def _code(folder: Path) -> list[Path]:
     modules = set()
     for file in (_CONFIG, "preprocessor_config.json"):
         if (folder / file).is_file():
-            modules |= set(_references(json.loads((folder / file).read_text(encoding="utf-8"))))
+            try:
+                content = read_object(folder / file)
+                check_references(content)
+            except ValueError as error:
+                raise InputError(f"{str(folder)!r} holds no model to publish: {first_line(error)}") from error
+            modules |= set(_references(content))
     found = set()
     for module in modules:
         name = f"{module}.py"
@@ -211,8 +224,8 @@ def _code(folder: Path) -> list[Path]:
 
 def _references(config: dict) -> Iterator[str]:
     """The modules of `auto_map` and `custom_pipelines` that lie beside the configuration."""
-    named = list(config.get("auto_map", {}).values())
-    named += [pipeline["impl"] for pipeline in config.get("custom_pipelines", {}).values()]
+    named = list((config.get("auto_map") or {}).values())
+    named += [pipeline["impl"] for pipeline in (config.get("custom_pipelines") or {}).values()]
     for names in named:
         for name in names if isinstance(names, (list, tuple)) else [names]:
             module = str(name).split(".")[0]
@@ -235,7 +248,7 @@ def _trained_in(folder: Path) -> Iterator[Path]:
     """What the run called its folder, which may have been moved since."""
     try:
         yield Path(json.loads((folder / RESULTS).read_text(encoding="utf-8"))["settings"]["output_dir"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return
 
 

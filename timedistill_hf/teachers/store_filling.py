@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from ..data.windows import WindowDataset, split_targets
 from ..errors import InputError
 from ..files import staged_file
+from ..locking import lock_of
 from ..readable import readable_seconds
 from .signal import FrozenTeacher, TeacherSignal
 from .store_folder import StoreFolder
@@ -170,18 +171,20 @@ def _claimed(path: Path, seconds: float) -> Iterator[bool]:
 
     It is where nothing can be locked. The system releases the lock of a process that is killed.
     """
-    lock = FileLock(path)
+    lock = None
     try:
+        lock = lock_of(path)
         lock.acquire(timeout=seconds)
         is_ours = True
     except Timeout:
         is_ours = False
-    except (OSError, NotImplementedError):  # a file system without locks, or a lock file of another user
+    except (OSError, NotImplementedError):  # a file system without locks, or a lock file of another user, or a link
         is_ours = True
     try:
         yield is_ours
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
 def _remove_leftovers(folder: Path) -> None:
