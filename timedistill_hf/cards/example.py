@@ -32,6 +32,6 @@ def example_card(root: str | Path) -> ModelCard:
 def write_history(folder: Path, steps: int = 96) -> None:
     """The last `steps` hours of the generated series, as a table to forecast from."""
     series = synthetic_series()
-    table = pd.DataFrame(series.values.numpy(), columns=list(series.columns)).round(4)
+    table = pd.DataFrame(series.values.float().numpy(), columns=list(series.columns)).round(4)
     table.insert(0, series.timestamp_column, pd.DatetimeIndex(series.timestamps))
     table.tail(steps).to_csv(folder / "history.csv", index=False)
