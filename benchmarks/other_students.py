@@ -96,7 +96,7 @@ def main() -> None:
     else:
         teacher = load_teacher_for(options.teacher, data)
     recipe = paper(options.dataset, teacher.name)
-    weights = {name: recipe[name] for name in ("alpha", "beta", "num_scales", "temperature", "kl_reduction")}
+    weights = {name: recipe[name] for name in ("alpha", "beta", "temperature", "kl_reduction")}
     weights |= {name: getattr(options, name) for name in ("alpha", "beta") if getattr(options, name) is not None}
     stored = td.store_signal(teacher, data.for_teacher(teacher.num_time_features).train, work / "signal")
     teacher_data = data.for_teacher(teacher.num_time_features)

@@ -20,6 +20,7 @@ from .evaluation.evaluate_model import evaluate_model
 from .evaluation.report import results_of
 from .files import remove_leftovers, write_json
 from .hub.publishing import prepare_run, publish_run
+from .objective.multi_scale import scales_that_fit
 from .run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from .run_signal import RunSignal
 from .run_student import MakeTrainer, RunStudent
@@ -217,6 +218,8 @@ class Distillation:
         for part in (self.data_settings, self.student_settings, self.settings):
             record |= dataclasses.asdict(part)
         record |= self.args.identity()
+        if record["num_scales"] is None:
+            record["num_scales"] = scales_that_fit(self.data_settings.prediction_length)
         for name in ("overwrite", "config"):
             record.pop(name)
         return record

@@ -21,7 +21,7 @@ FLAGS = [
     ("a weight that is no number", "distill.py", ["--beta", "nan"], "beta=nan", "expected a number from 0"),
     ("no temperature", "distill.py", ["--temperature", "0"], "temperature=0.0", "expected a number above 0"),
     ("negative scales", "distill.py", ["--num_scales", "-1"], "num_scales=-1", "expected 0 or more"),
-    ("too many scales", "distill.py", ["--num_scales", "5"], "which needs 32", "pass --num_scales 4 or less"),
+    ("too many scales", "distill.py", ["--num_scales", "5"], "which needs 32", "lower num_scales to 4"),
     ("no learning", "train_teacher.py", ["--learning_rate", "0"], "learning_rate=0.0", "a number above 0"),
     ("a rate of nan", "distill.py", ["--learning_rate", "nan"], "learning_rate=nan", "expected a number above 0"),
     ("no batch", "distill.py", ["--per_device_train_batch_size", "0"], "batch_size=0", "expected 1 or more"),

@@ -12,6 +12,7 @@ from timedistill_hf.cli.settings import (
     TeacherSettings,
 )
 from timedistill_hf.errors import InputError
+from timedistill_hf.objective.multi_scale import scales_that_fit
 from timedistill_hf.teachers import get_family
 from timedistill_hf.training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from timedistill_hf.training.recipes import recipe_defaults
@@ -107,7 +108,8 @@ def test_recipe_paper_sets_everything_as_published(tmp_path):
     assert (data.context_length, data.prediction_length) == (720, 96)
     assert (student.architecture, student.hidden_size, student.moving_average) == ("two_branch", 512, 25)
     assert (student.normalization, student.hidden_norm) == ("mean", "batchnorm")
-    assert (args.alpha, args.beta, args.num_scales, args.temperature) == (2, 2, 3, 0.5)
+    assert (args.alpha, args.beta, args.temperature) == (2, 2, 0.5)
+    assert (args.num_scales, scales_that_fit(96)) == (None, 3)
     assert (args.kl_reduction, args.loss) == ("element", "mse")
     assert (args.learning_rate, args.lr_epoch_decay, args.lr_constant_epochs) == (0.01, 0.5, 2)
     assert (args.weight_decay, args.max_grad_norm, args.early_stopping_patience) == (0, 0, 5)

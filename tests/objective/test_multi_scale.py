@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,15 @@ def test_dim_chooses_the_axis():
     along_middle = multi_scale_loss(student.transpose(1, 2), teacher.transpose(1, 2), 3, dim=1)
     torch.testing.assert_close(along_last, along_middle)
     assert not torch.isclose(along_last, multi_scale_loss(student, teacher, 3, dim=1))
+
+
+@pytest.mark.parametrize("length", range(1, 20))
+def test_the_default_is_three_halvings_or_what_fits(length):
+    """Against plain loops, with the number that a logarithm gives."""
+    student, teacher = np.random.default_rng(length).normal(size=(2, 3, length, 2)).astype(np.float32)
+    ours = multi_scale_loss(torch.from_numpy(student), torch.from_numpy(teacher), dim=1).item()
+    scales = min(3, math.floor(math.log2(length)))
+    assert ours == pytest.approx(slow_multi_scale(student.astype(float), teacher.astype(float), scales), rel=1e-6)
 
 
 def test_a_horizon_too_short_for_the_pyramid_names_the_remedy():

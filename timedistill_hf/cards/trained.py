@@ -9,6 +9,7 @@ from transformers import PreTrainedConfig, Trainer, TrainingArguments
 
 from .. import __version__
 from ..hub_names import hub_origin
+from ..objective.multi_scale import scales_that_fit
 from ..processor import TimeDistillProcessor
 from ..student import TimeDistillConfig
 from .card import (
@@ -249,6 +250,9 @@ def _training(trained: Trained) -> str:
     kept = f" What is saved is the best on validation, of step {step:,}." if step and step != trained.steps else ""
     hidden = () if trained.is_distilled else _OF_THE_OBJECTIVE
     values = {name: _shown(getattr(trained.args, name, None)) for name in _ARGUMENTS if name not in hidden}
+    horizon = getattr(trained.config, "prediction_length", None)
+    if "num_scales" in values and horizon is not None:
+        values["num_scales"] = values["num_scales"] or str(scales_that_fit(horizon))
     count = f"{trained.steps:,} step{'s' if trained.steps != 1 else ''}"
     return f"{count}{epochs}.{kept}\n\n{settings_table(values)}"
 

@@ -3,8 +3,13 @@
 import torch
 
 
+def scales_that_fit(length: int) -> int:
+    """M where none is given: 3 as published, less where the axis is shorter than 8."""
+    return min(3, length.bit_length() - 1)
+
+
 def multi_scale_loss(
-    student: torch.Tensor, teacher: torch.Tensor, num_scales: int = 3, dim: int = -1, kind: str = "mse"
+    student: torch.Tensor, teacher: torch.Tensor, num_scales: int | None = None, dim: int = -1, kind: str = "mse"
 ) -> torch.Tensor:
     r"""Mean over m = 0..M of MSE(P_m student, P_m teacher), with P_m an m-fold average pooling by two along `dim`.
 
@@ -14,7 +19,7 @@ def multi_scale_loss(
     Args:
         student: any shape; gradients flow into it.
         teacher: the same shape.
-        num_scales: M; 0 leaves the plain error.
+        num_scales: M; 0 leaves the plain error, `None` is [`scales_that_fit`].
         dim: the axis of time (predictions) or of the hidden units (features).
         kind: `"mse"`, or `"mae"` for mean absolute errors.
 
@@ -25,9 +30,11 @@ def multi_scale_loss(
         raise ValueError(
             f"student has shape {tuple(student.shape)}, teacher {tuple(teacher.shape)}: expected the same"
         )
+    length = student.shape[dim]
+    if num_scales is None:
+        num_scales = scales_that_fit(length)
     if num_scales < 0:
         raise ValueError(f"num_scales={num_scales}: expected 0 or more")
-    length = student.shape[dim]
     if length < 2**num_scales:
         raise ValueError(
             f"num_scales={num_scales} halves the axis {num_scales} times and needs at least {2**num_scales} steps, "

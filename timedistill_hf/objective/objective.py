@@ -20,7 +20,7 @@ class TimeDistillObjective:
         beta: weight of the two terms on features; at 0, or without features, they are not computed.
         scale_weight: weight of the two multi-scale terms within their pairs; at 0 they are not computed.
         period_weight: weight of the two multi-period terms within their pairs; at 0 they are not computed.
-        num_scales: M, how often the series is halved.
+        num_scales: M, how often the series is halved; 3, or what fits a shorter one, where `None`.
         temperature: tau of the period distributions.
         kl_reduction: `"element"` (published implementation) or `"distribution"`.
         kl_floor: added to the student's distribution before its logarithm (1e-8 in the published implementation).
@@ -33,7 +33,7 @@ class TimeDistillObjective:
     beta: float = 1.0
     scale_weight: float = 1.0
     period_weight: float = 1.0
-    num_scales: int = 3
+    num_scales: int | None = None
     temperature: float = 0.5
     kl_reduction: str = "element"
     kl_floor: float = 0.0
@@ -52,7 +52,7 @@ class TimeDistillObjective:
             )
         if not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature={self.temperature}: expected a number above 0")
-        if self.num_scales < 0:
+        if self.num_scales is not None and self.num_scales < 0:
             raise ValueError(f"num_scales={self.num_scales}: expected 0 or more")
         if self.kl_reduction not in KL_REDUCTIONS:
             raise ValueError(f"kl_reduction={self.kl_reduction!r}: expected one of {KL_REDUCTIONS}")

@@ -177,7 +177,10 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
         default=1.0,
         metadata={"help": "Weight of the multi-period terms beside the multi-scale ones; 0 leaves them out."},
     )
-    num_scales: int = field(default=3, metadata={"help": "How often the series is halved in the multi-scale terms."})
+    num_scales: int | None = field(
+        default=None,
+        metadata={"help": "How often the series is halved in the multi-scale terms; 3, or what fits a short horizon."},
+    )
     temperature: float = field(default=0.5, metadata={"help": "Temperature of the period distributions."})
     kl_reduction: str = field(
         default="element",
@@ -232,10 +235,10 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
             if length == 1:
                 raise InputError(
                     f"{name}=1 has no period, and the teacher's terms compare periods: lengthen it, or train without "
-                    f"them (--{'alpha' if name == 'prediction_length' else 'beta'} 0)"
+                    f"them ({'alpha' if name == 'prediction_length' else 'beta'}=0)"
                 )
-            if length is not None and length < 2**self.num_scales:
+            if None not in (length, self.num_scales) and length < 2**self.num_scales:
                 raise InputError(
                     f"{name}={length} is too short for num_scales={self.num_scales}, which needs "
-                    f"{2**self.num_scales}: pass --num_scales {length.bit_length() - 1} or less"
+                    f"{2**self.num_scales}: lower num_scales to {length.bit_length() - 1}, or leave it out"
                 )

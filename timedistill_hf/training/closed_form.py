@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ..data.windows import ForecastData, split_targets
+from ..objective.multi_scale import scales_that_fit
 from ..student import TimeDistillConfig
 from ..teachers.store import split_signal
 from ..teachers.table import ForecastWindows
@@ -42,8 +43,9 @@ def has_closed_form(config: TimeDistillConfig) -> bool:
     return config.architecture == "linear" and config.normalization in NORMALIZATIONS
 
 
-def multi_scale_form(length: int, num_scales: int) -> torch.Tensor:
+def multi_scale_form(length: int, num_scales: int | None) -> torch.Tensor:
     """Q `[S, S]`, float64: the multi-scale loss of an error e `[S]` is `e' Q e / S`."""
+    num_scales = scales_that_fit(length) if num_scales is None else num_scales
     pooled = torch.eye(length, dtype=torch.float64)
     form = pooled.clone()
     for _ in range(num_scales):
@@ -52,7 +54,7 @@ def multi_scale_form(length: int, num_scales: int) -> torch.Tensor:
     return form / (num_scales + 1)
 
 
-def mixing_matrix(length: int, alpha: float, num_scales: int) -> torch.Tensor:
+def mixing_matrix(length: int, alpha: float, num_scales: int | None) -> torch.Tensor:
     """M `[S, S]`, float64: how much of the way from the truth to the teacher's forecast the labels go."""
     pull = alpha * multi_scale_form(length, num_scales)
     return torch.linalg.solve(torch.eye(length, dtype=torch.float64) + pull, pull)

@@ -57,7 +57,6 @@ def paper(dataset: str, teacher_family: str | None) -> dict:
         "hidden_norm": "batchnorm",
         "alpha": alpha,
         "beta": beta,
-        "num_scales": 3,
         "temperature": 0.5,
         "kl_reduction": "element",
         "kl_floor": 1e-8,
