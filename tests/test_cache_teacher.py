@@ -147,8 +147,8 @@ def test_a_run_is_not_gone_on_with_without_its_features_or_in_another_precision(
 
     distil(monkeypatch, capsys, here, tmp_path / "run", *PAPER)
     (tmp_path / "run/results.json").unlink()
-    assert "teacher_signal='auto, stored, live', this one has 'forecasts'" in refused("--teacher_signal", "forecasts")
-    assert "signal_dtype='float32', this one has 'float16'" in refused("--signal_dtype", "float16")
+    assert "teacher_signal: 'auto, stored, live' -> 'forecasts'" in refused("--teacher_signal", "forecasts")
+    assert "signal_dtype: 'float32' -> 'float16'" in refused("--signal_dtype", "float16")
     distil(monkeypatch, capsys, here, tmp_path / "run", *PAPER, "--teacher_signal", "live")
 
 

@@ -155,7 +155,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(finished, csv, tmp_path, 
             run(monkeypatch, "distill.py", "--recipe", "paper", *command)
     assert not (cut / "results.json").exists()
     error = fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command, "--alpha", "3")
-    assert "holds a run with alpha=1.0, this one has 3.0" in error
+    assert "holds a run with other settings (there -> here): alpha: 1.0 -> 3.0; use the same" in error
     run(monkeypatch, "distill.py", "--recipe", "paper", *command)
     resumed = json.loads((cut / "results.json").read_text())["models"]
     for name in expected:
@@ -243,7 +243,7 @@ def test_a_run_is_not_gone_on_with_in_another_way_of_launching(csv, tmp_path, mo
     (tmp_path / "results.json").unlink()
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     error = fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command, "--controls", "none")
-    assert "holds a run with mixed_precision='no', this one has 'bf16'" in error
+    assert "(there -> here): mixed_precision: 'no' -> 'bf16'; use" in error
 
 
 def test_a_teacher_bound_to_its_channels_wants_them_in_order(csv, tmp_path, monkeypatch, capsys):

@@ -218,7 +218,7 @@ class Distillation:
         for part in (self.data_settings, self.student_settings, self.settings):
             record |= dataclasses.asdict(part)
         record |= self.args.identity()
-        if record["num_scales"] is None:
+        if self.args.num_scales is None:
             record["num_scales"] = scales_that_fit(self.data_settings.prediction_length)
         for name in ("overwrite", "config"):
             record.pop(name)

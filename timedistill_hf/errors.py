@@ -1,11 +1,16 @@
 """Errors for people: one line that names the value, what was expected and the remedy."""
 
 import difflib
+import reprlib
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 _MAX_LENGTH = 100  # characters of a name that is shown, or compared with others
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class InputError(ValueError):
@@ -29,6 +34,23 @@ def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str
     names = [each for each in known if len(each) <= _MAX_LENGTH]  # a long pair takes minutes
     nearest = difflib.get_close_matches(str(name)[:_MAX_LENGTH], names, n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else otherwise
+
+
+def changes(before: Mapping, now: Mapping) -> str:
+    """For a message, what differs: `alpha: 1.0 -> 3.0; dataset: 'a.csv' -> 'b.csv'`, fingerprints last."""
+    before, now = _flat(before), _flat(now)
+    names = [name for name in dict.fromkeys([*now, *before]) if before.get(name) != now.get(name)]
+    names.sort(key=lambda name: "fingerprint" in name)
+    return "; ".join(f"{name}: {_SHORT.repr(before.get(name))} -> {_SHORT.repr(now.get(name))}" for name in names)
+
+
+def _flat(settings: Mapping) -> dict:
+    """With the entries of mappings in it as entries of its own."""
+    flat = {}
+    for name, value in settings.items():
+        within = _flat(value) if isinstance(value, Mapping) else None
+        flat |= {f"{name}.{key}": each for key, each in within.items()} if within else {name: value}
+    return flat
 
 
 def listed(names: Iterable, most: int = 10) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, changes
 from .files import write_json
 from .locking import alone
 
@@ -132,13 +132,12 @@ class RunFolder:
         return _fixed(before)
 
     def _check_same(self, before: dict, settings: dict) -> None:
-        now = _fixed(settings)
-        for name in sorted(set(before) | set(now)):
-            if before.get(name) != now.get(name):
-                raise InputError(
-                    f"{str(self.path)!r} holds a run with {name}={before.get(name)!r}, this one has "
-                    f"{now.get(name)!r}: use the same to resume it, another --output_dir, or --overwrite to start anew"
-                )
+        changed = changes(before, _fixed(settings))
+        if changed:
+            raise InputError(
+                f"{str(self.path)!r} holds a run with other settings (there -> here): {changed}; use the same to "
+                "resume it, another --output_dir, or --overwrite to start anew"
+            )
 
 
 def check_writable(folder: Path, flag: str) -> None:

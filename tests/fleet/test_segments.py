@@ -157,14 +157,16 @@ def other_options(model, source):
 
 @pytest.mark.parametrize(
     ("change", "name"),
-    [(other_model, "model"), (other_weights, "model"), (other_table, "input"), (other_options, "options")],
+    [(other_model, "model"), (other_weights, "model"), (other_table, "input"), (other_options, "options.scaling")],
 )
 def test_unfinished_forecasts_of_something_else(model, source, tmp_path, two_series_a_file, change, name):
     folder = tmp_path / "out"
     killed(tmp_path, source, folder)
     before = state_of(folder)
     changed, table, options = change(model, source)
-    with pytest.raises(InputError, match=f"holds unfinished forecasts with another {name}: .*--overwrite"):
+    with pytest.raises(
+        InputError, match=rf"holds unfinished forecasts of another plan .*there -> here.: {name}: .*--overwrite"
+    ):
         forecast_fleet(changed, table, folder, **options)
     assert state_of(folder) == before
     forecast_fleet(changed, table, folder, overwrite=True, **options)

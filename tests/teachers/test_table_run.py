@@ -75,7 +75,7 @@ def test_a_run_that_was_cut_off_goes_on_with_the_same_forecasts_only(here, table
     with pytest.raises(SystemExit) as caught:
         distil(monkeypatch, here, own, folder, "--beta", 0)
     assert caught.value.code == 2
-    assert "holds a run with teacher_fingerprint=" in capsys.readouterr().err
+    assert "holds a run with other settings (there -> here): teacher_fingerprint: " in capsys.readouterr().err
 
 
 def test_the_plots_are_drawn_again_with_the_table(here, table, tmp_path, monkeypatch, caplog):

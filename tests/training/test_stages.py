@@ -28,10 +28,10 @@ def test_a_finished_teacher_is_loaded_and_another_one_refused(data, tmp_path):
     assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
     with pytest.raises(InputError, match=r"holds a run with"):
         train_teacher("patchtst", data, folder, config=SMALL, **QUICK)
-    with pytest.raises(InputError, match=r"learning_rate=0.0001, this one has 0.5"):
+    with pytest.raises(InputError, match=r"learning_rate: 0.0001 -> 0.5; use the same"):
         train_teacher("itransformer", data, folder, config=SMALL, **QUICK, learning_rate=0.5)
     scaled = dataclasses.replace(data, series=dataclasses.replace(data.series, values=data.series.values * 10))
-    with pytest.raises(InputError, match="with data="):
+    with pytest.raises(InputError, match=r"there -> here.: data_fingerprint: '\w+' -> '\w+'; use the same"):
         train_teacher("itransformer", scaled, folder, config=SMALL, **QUICK)
 
 

@@ -185,7 +185,9 @@ def test_mismatches_stop_before_training(teacher, data, tmp_path):
     two = make_windows(synthetic_series(400, 2), CONTEXT, HORIZON, SplitSpec(rows=(240, 80, 80)))
     with pytest.raises(InputError, match="trained on 3 channels, the data have 2"):
         build(new_student(num_input_channels=2), tiny_teacher("patchtst"), two, tmp_path)
-    with pytest.raises(InputError, match=r"prediction_length=16 is too short for num_scales=5.*lower num_scales to 4, or leave"):
+    with pytest.raises(
+        InputError, match=r"prediction_length=16 is too short for num_scales=5.*lower num_scales to 4, or"
+    ):
         build(new_student(), teacher, data, tmp_path, num_scales=5)
     with pytest.raises(InputError, match="hidden_size=4 is too short for num_scales=3"):
         build(new_student(hidden_size=4), teacher, data, tmp_path, num_scales=3)
@@ -194,7 +196,7 @@ def test_mismatches_stop_before_training(teacher, data, tmp_path):
 
 @pytest.mark.parametrize("horizon", [2, 3, 6, 7])
 def test_a_horizon_below_8_is_taught_on_the_scales_that_fit(horizon, tmp_path):
-    """As with that number given, a week of days or half a year of months; a number too large is the argument's fault."""
+    """As with that number given: a week of days, half a year of months. One that does not fit is refused."""
     short = make_windows(synthetic_series(400, CHANNELS), CONTEXT, horizon, SplitSpec(rows=(240, 80, 80)))
     teacher, ends = tiny_teacher("patchtst").cut(horizon), []
     for given in ({}, {"num_scales": int(math.log2(horizon))}):
@@ -205,7 +207,7 @@ def test_a_horizon_below_8_is_taught_on_the_scales_that_fit(horizon, tmp_path):
         runner.train()
         ends.append(torch.cat([parameter.detach().flatten() for parameter in runner.model.parameters()]))
     torch.testing.assert_close(*ends, rtol=1e-4, atol=1e-4)
-    with pytest.raises(InputError, match=rf"prediction_length={horizon} is too short for num_scales=3, .* lower num_s"):
+    with pytest.raises(InputError, match=rf"={horizon} is too short for num_scales=3, .* lower num_scales to"):
         build(new_student(prediction_length=horizon), teacher, short, tmp_path, num_scales=3)
 
 

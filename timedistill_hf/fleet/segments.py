@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, changes
 from ..files import read_json, write_json
 from ..locking import alone
 
@@ -101,8 +101,8 @@ class SegmentFolder:
         if before is not None and (before != plan or self.is_finished()):
             if not overwrite:
                 raise InputError(
-                    f"{str(self.path)!r} holds unfinished forecasts with another {_first_difference(before, plan)}: "
-                    "name another --output, or pass --overwrite to begin anew"
+                    f"{str(self.path)!r} holds unfinished forecasts of another plan (there -> here): "
+                    f"{changes(before, plan)}; name another --output, or pass --overwrite to begin anew"
                 )
             self._clear()
         for stage in self.path.glob(".*-series-*.parquet"):  # of a run that was killed: this one holds the lock
@@ -131,7 +131,3 @@ class SegmentFolder:
         for path in self.path.glob("series-*.parquet"):
             path.unlink()
         (self.path / PLAN).unlink()
-
-
-def _first_difference(before: dict, plan: dict) -> str:
-    return next(name for name in plan if before.get(name) != plan[name]).replace("_", " ")

@@ -74,7 +74,7 @@ def train_teacher(
     data = data.with_time_features() if family.wants_time_features else data
     family_config = build_config(family, data, config or {})
     identity = {
-        "data": data.series.fingerprint(),
+        "data_fingerprint": data.series.fingerprint(),
         "rows": dataclasses.asdict(data.split),
         **{
             f"config.{name}": value
