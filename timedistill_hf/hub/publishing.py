@@ -187,7 +187,7 @@ def files_to_publish(folder: Path) -> list[Path]:
     matching = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}
     paths = [folder / _CONFIG, *_code(folder), *sorted(matching)]
     for path in [*paths, folder / _CARD]:
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if path.parent == folder and not path.resolve().is_relative_to(folder.resolve()):
             raise InputError(
                 f"{str(path)!r} is a link that leads out of the folder: nothing was published; put the file itself "
                 "there, or remove the link"
