@@ -1,4 +1,4 @@
-"""No layer on a whole window is given it transposed: with frozen weights torch multiplies that many times as slowly."""
+"""No layer is given a whole window transposed: with frozen weights torch takes many times as long for that product."""
 
 import pytest
 import torch

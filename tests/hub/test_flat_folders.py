@@ -14,7 +14,7 @@ PACKAGE = Path(timedistill_hf.__file__).parent
 OWN = {config for config in CONFIG_MAPPING.values() if config.__module__.startswith("timedistill_hf.")}
 ALLOWED = {"torch", "transformers", "huggingface_hub", *sys.stdlib_module_names}
 # imported where a table is read; tests/student/test_travels.py says when
-OF_TABLES = {"clock_timedistill", "panel_timedistill", "frames_timedistill"}
+OF_TABLES = {"clock_timedistill", "panel_timedistill", "frames_timedistill", "inputs_timedistill"}
 
 
 def modules(config: type) -> list[Path]:

@@ -12,7 +12,8 @@ from transformers import FeatureExtractionMixin, Pipeline
 from transformers.utils import FEATURE_EXTRACTOR_NAME, logging
 
 from .fusing_timedistill import inference_copy
-from .serving_timedistill import UnusableWindow, forecast_in_units, is_channel_free, means_missing, trained_scaler
+from .inputs_timedistill import as_frame, as_list, read_series, rows_of
+from .serving_timedistill import UnusableWindow, forecast_in_units, is_channel_free, trained_scaler
 
 
 logger = logging.get_logger(__name__)
@@ -67,10 +68,14 @@ class TimeSeriesForecastingPipeline(Pipeline):
 
     It takes
 
-    - an array or a list of numbers `[T]`, `[T, C]` or `[B, T, C]`, NaN where missing;
-    - a dict with `past_values` of these shapes, and if wanted `past_observed_mask` (0 where missing) and `id`;
-    - a list of these, of different lengths; a generator or `torch` data set of them, which is read as it is used;
-    - a DataFrame, wide, or long with an id column, in which every series ends when it ends.
+    - an array, a tensor or a column `[T]`, `[T, C]` or `[B, T, C]`, NaN or masked where missing; a list, tuple or
+      range of numbers, `None` where missing;
+    - a dict with `past_values` of these shapes (lists of lists, too), and if wanted `past_observed_mask` (0 where
+      missing) and `id`;
+    - a list of these, of different lengths; a generator or data set (of `torch` or `datasets`) of them, which is read
+      as it is used, one answer a row;
+    - a DataFrame, wide, or long with an id column, in which every series ends when it ends; a table of polars or
+      pyarrow is read as one.
 
     Only the last look-back counts; what a shorter history lacks is missing. An array gives
     `{"prediction_outputs": [S], [S, C] or [B, S, C]}` (numpy, float64, in the data's units), a DataFrame such a
@@ -88,6 +93,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
         scaling: `"auto"` as above, `"history"` or `"training"` for all series.
         id_column, timestamp_column, target_columns, freq, time_zone: of a DataFrame; those of training where `None`.
         batch_size: windows in the model at once.
+        num_workers: taken, as by every pipeline, and not used: inputs are read in this process.
     """
 
     _load_processor = False
@@ -114,15 +120,15 @@ class TimeSeriesForecastingPipeline(Pipeline):
         self.inference_copy = inference_copy(self.model)
         return self
 
-    def __call__(self, inputs, batch_size: int | None = None, **kwargs):
+    def __call__(self, inputs, batch_size: int | None = None, num_workers: int | None = None, **kwargs):
         """Forecast; see the class. A list gives a list, a generator or data set an iterator."""
         preprocess_params, _, _ = self._sanitize_parameters(**kwargs)
-        params = {**self._preprocess_params, **preprocess_params, "batch_size": batch_size or self._batch_size}
-        if isinstance(inputs, torch.utils.data.Dataset) and not isinstance(inputs, torch.utils.data.IterableDataset):
-            inputs = map(inputs.__getitem__, range(len(inputs)))
-        if isinstance(inputs, (Iterator, torch.utils.data.IterableDataset)):
-            return self._stream(iter(inputs), params)
-        return self.run_single(inputs, params, {}, {})
+        batch_size = self._batch_size if batch_size is None else batch_size
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: expected a positive number of windows")
+        params = {**self._preprocess_params, **preprocess_params, "batch_size": batch_size}
+        rows = rows_of(inputs)
+        return self.run_single(inputs, params, {}, {}) if rows is None else self._stream(rows, params)
 
     def _sanitize_parameters(self, **kwargs):
         unknown = kwargs.keys() - {"scaling", *_COLUMNS}
@@ -133,14 +139,16 @@ class TimeSeriesForecastingPipeline(Pipeline):
     def preprocess(self, inputs, scaling: str = "auto", batch_size: int | None = None, **columns):
         if self.settings.get("time_features"):
             raise ValueError("the model needs calendar features, which this pipeline does not give: use a Forecaster")
-        if _is_pandas(inputs, "DataFrame"):
-            return self._read_frame(inputs, scaling, batch_size, **columns)
+        frame = as_frame(inputs)
+        if frame is not None:
+            return self._read_frame(frame, scaling, batch_size, **columns)
         if columns:
             raise ValueError(f"{sorted(columns)[0]!r} is for DataFrames, the input is of {type(inputs).__name__!r}")
         if scaling not in ("auto", "training", "history"):
             raise ValueError(f"scaling={scaling!r}: expected 'auto', 'training' or 'history'")
-        is_list = isinstance(inputs, (list, tuple)) and not _is_series(inputs)
-        return is_list, self._read_arrays(list(inputs) if is_list else [inputs], scaling, batch_size)
+        several = as_list(inputs)
+        several_or_one = [inputs] if several is None else several
+        return several is not None, self._read_arrays(several_or_one, scaling, batch_size)
 
     def _forward(self, inputs):
         if self.inference_copy is None:  # the model was replaced
@@ -190,7 +198,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
         is_free = is_channel_free(self.model.config)
         past, positions, answers, start = [], [], [], 0
         for number, given in enumerate(inputs):
-            values, identifier = _read_values(given, number, self.settings)
+            values, identifier = read_series(given, number, self.settings.get("missing_value"))
             batch = values[:, None] if values.ndim == 1 else values
             batch = batch if batch.ndim == 3 else batch[None]
             window, channels = self._window(batch), batch.shape[2]
@@ -282,47 +290,3 @@ def _read_settings(model, feature_extractor: FeatureExtractionMixin | None) -> d
         logger.warning("the model has no processor: every series is standardised with its own look-back")
         return {}
     return settings
-
-
-def _is_pandas(given, kind: str) -> bool:
-    """Whether it is a DataFrame or a Series, without importing pandas."""
-    return type(given).__module__.split(".")[0] == "pandas" and type(given).__name__ == kind
-
-
-def _is_series(inputs: list | tuple) -> bool:
-    """Whether a list is one series of numbers (`None` where missing), not several inputs."""
-    return len(inputs) > 0 and all(value is None or isinstance(value, (int, float)) for value in inputs)
-
-
-def _read_values(given, number: int, settings: dict) -> tuple[torch.Tensor, dict]:
-    """Float64 values with NaN where missing, and `{"id": ...}` where the input has one."""
-    identifier, mask = {}, None
-    if isinstance(given, dict):
-        unknown = given.keys() - {"past_values", "past_observed_mask", "id"}
-        if unknown or "past_values" not in given:
-            raise ValueError(
-                f"input {number} has the keys {sorted(map(str, given))}: expected past_values and, if wanted, "
-                "past_observed_mask and id"
-            )
-        identifier = {"id": given["id"]} if given.get("id") is not None else {}
-        given, mask = given["past_values"], given.get("past_observed_mask")
-    if isinstance(given, (list, tuple)) and _is_series(given):
-        given = [float("nan") if value is None else value for value in given]
-    if _is_pandas(given, "Series"):
-        given = given.to_numpy(dtype="float64", na_value=float("nan"))
-    try:
-        is_tensor = isinstance(given, torch.Tensor)
-        values = given.detach().cpu().double() if is_tensor else torch.tensor(given, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"input {number} holds no numbers ({error}): give NaN where one is missing") from error
-    if values.ndim not in (1, 2, 3) or values.numel() == 0:
-        raise ValueError(f"input {number} has the shape {tuple(values.shape)}: expected [T], [T, C] or [B, T, C]")
-    if torch.isinf(values).any():
-        raise ValueError(f"input {number} holds an infinite value: replace it, or give NaN where it is missing")
-    if mask is not None:
-        values = torch.where(torch.as_tensor(mask).bool(), values, torch.nan)
-    sentinels = settings.get("missing_value")
-    for sentinel in sentinels if isinstance(sentinels, list) else [sentinels]:
-        if sentinel is not None:
-            values = torch.where(means_missing(values, sentinel), torch.nan, values)
-    return values, identifier
