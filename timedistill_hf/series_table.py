@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .data.duplicates import check_duplicates, without_duplicates
-from .data.grid import find_frequency, fit_frequency
+from .data.grid import alike, find_frequency, fit_frequency
 from .data.reading import KnownColumns, read_columns
 from .errors import InputError, listed
 from .processor import TimeDistillProcessor
@@ -160,6 +160,8 @@ def _frequency(
     frame: pd.DataFrame, id_column: str | None, timestamp_column: str, time_zone: str | None, freq: str | None
 ) -> str | None:
     """`freq`, or of weeks and longer steps those on other days, as the longest series has it; found where `None`."""
+    if freq is not None and len(alike(freq)) == 1:
+        return freq
     longest = frame
     if id_column is not None:
         ids = frame[id_column]

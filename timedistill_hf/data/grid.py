@@ -110,7 +110,7 @@ def fit_frequency(index: pd.DatetimeIndex, freq: str) -> str | None:
 
     Months may begin or end, on any day or on business days; weeks and years may do so on any day and month.
     """
-    return next((offset_of(each).freqstr for each in _alike(freq) if (_positions(index, each) >= 0).all()), None)
+    return next((offset_of(each).freqstr for each in alike(freq) if (_positions(index, each) >= 0).all()), None)
 
 
 def season_of(freq: str | None) -> int:
@@ -185,7 +185,7 @@ def _multiple_of(freq: str, multiple: int, first: pd.Timestamp) -> str:
     return freq if multiple == 1 else f"{multiple}{freq}"
 
 
-def _alike(freq: str) -> list[str]:
+def alike(freq: str) -> list[str]:
     """The frequencies of as many weeks or months, on whatever days they begin or end, itself first."""
     offset = offset_of(freq)
     rule = offset.rule_code.split("-")[0]
