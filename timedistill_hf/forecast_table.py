@@ -192,7 +192,7 @@ def _check_rows_as_given(series: Series, processor: TimeDistillProcessor, freq: 
     if freq is None:
         logger.warning("history: no frequency is known, so the forecast has no time column: its rows are equal steps")
     elif series.freq is not None:
-        check_frequency(index, freq, "history")
+        check_frequency(index.unique(), freq, "history")
 
 
 def _last_steps(series: Series, steps: int, freq: str | None) -> Series:

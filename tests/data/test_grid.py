@@ -10,6 +10,7 @@ from pandas.tseries.offsets import CustomBusinessDay
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, backtest, forecast_fleet
 from timedistill_hf.cli.settings import DataSettings
 from timedistill_hf.data import load_series, make_windows
+from timedistill_hf.data.frames import frame_to_series
 from timedistill_hf.data.grid import season_of
 from timedistill_hf.errors import InputError
 
@@ -229,6 +230,10 @@ def test_training_takes_a_frequency(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             load_series(table(DAYS), freq=freq)
+    hours = table(pd.date_range("2024-01-01", periods=100, freq="h"))
+    assert frame_to_series(hours, name="rows", regularize=False, freq="h").freq == "h"
+    with pytest.raises(InputError, match="expected steps of 'D', the timestamps of 'rows' are 'h' apart"):
+        frame_to_series(hours, name="rows", regularize=False, freq="D")
     with pytest.raises(InputError, match=r"freq='D': 'frame' has no time column"):
         load_series(weeks[["y"]], freq="D")
     with pytest.raises(InputError, match="freq and missing_value are for files"):

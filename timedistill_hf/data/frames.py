@@ -11,7 +11,7 @@ import torch
 from ..errors import InputError
 from ..student.clock_timedistill import Clock, TableError
 from .duplicates import without_duplicates
-from .grid import fill_grid, find_frequency, season_of
+from .grid import check_frequency, fill_grid, find_frequency, season_of
 from .reading import read_columns
 from .series import Series
 
@@ -87,7 +87,8 @@ def frame_to_series(
             frame = _sort(frame, name)
             frame, found = fill_grid(frame, _TIME, name, freq)
         else:
-            found = freq or find_frequency(pd.DatetimeIndex(frame[_TIME]))
+            index = pd.DatetimeIndex(np.unique(frame[_TIME]))
+            found = find_frequency(index) if freq is None else check_frequency(index, freq, name)
         timestamps = frame[_TIME].to_numpy().astype("datetime64[ns]")
     values = frame[columns].to_numpy(dtype=np.float64, na_value=np.nan)
     return Series(

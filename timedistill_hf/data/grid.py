@@ -69,14 +69,14 @@ def fill_grid(
 
 
 def find_frequency(index: pd.DatetimeIndex) -> str | None:
-    """The pandas alias of the grid that all timestamps lie on, `None` where there is none.
+    """The pandas alias of the grid that all timestamps, in strict order, lie on; `None` where there is none.
 
     Timestamps at one time of day are looked for on calendars (years, quarters, months, half months, weeks, days,
     business days, and their multiples), others on equal lengths of time. A grid must hold every timestamp, most of
     them one step apart, and not have ten times as many steps; of several that do, the one with the fewest steps, whole
     months before weeks before days.
     """
-    index = index.as_unit("ns").unique().sort_values()
+    index = index.as_unit("ns")
     if len(index) < 3:
         return None
     fitting = [(freq, at) for freq, at in _candidates(index) if _is_usual(at) and at[-1] < _MOST_STEPS * len(at)]
