@@ -43,7 +43,7 @@ CELLS = [
     ("two columns of one name", lines("date,a,a", *(line.rsplit(",", 1)[0] for line in LINES[1:])), "'a'", "own name"),
     ("no value column", BASE[["date"]], "no value column", "expected one a series"),
     ("truth values", BASE.assign(load_0=BASE["load_0"] > 0), "'load_0' of", "write 0 and 1"),
-    ("words", BASE.assign(load_0="on"), "holds 'on', no number", "--target_columns"),
+    ("words", BASE.assign(load_0="on"), "holds 'on', no number", "with target_columns"),
     ("one word", with_cell("off"), "row 100", "has 'off' in column 'load_0', no number: leave the cell empty"),
     ("a dash", with_cell("-"), "has '-' in column 'load_0'", "leave the cell empty where the value is missing"),
     ("a thousands comma", with_cell("1,234"), "has '1,234'", "write it without comma"),
@@ -63,7 +63,7 @@ CELLS = [
     ("day or month first", BASE.assign(date="03/04/2020"), "'03/04/2020', may begin with", "write them as 2024-01-31"),
     ("one date in all rows", BASE.assign(date="2024-01-01"), "several rows at 2024-01-01", "keep one of them"),
     ("a row twice", pd.concat([BASE, BASE[5:6]]), "several rows at 2020-01-01 05:00:00", "keep one of them"),
-    ("long without its id", LONG, "'load_0', no number", "say --id_column store"),
+    ("long without its id", LONG, "'load_0', no number", "give id_column='store'"),
     ("long without its usual id", LONG.rename(columns={"store": "item_id"}), "'item_id'", "give id_column='item_id'"),
 ]  # fmt: skip
 

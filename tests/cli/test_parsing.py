@@ -152,3 +152,40 @@ def test_settings_check_themselves(tmp_path):
     (tmp_path / "r.json").write_text("{}")
     with pytest.raises(InputError, match="exists: name another --output"):
         EvaluateSettings(model="x", output=str(tmp_path / "r.json"))
+
+
+DAMAGED = {
+    "deep.json": "[" * 100_000,
+    "deep object.json": '{"alpha":' * 50_000 + "1" + "}" * 50_000,
+    "digits.json": '{"alpha": ' + "9" * 5000 + "}",
+    "many.json": "{" + ",".join(f'"k{number}": 1' for number in range(100_000)) + "}",
+    "deep.yaml": "[" * 5000 + "]" * 5000,
+    "digits.yaml": "alpha: " + "9" * 5000,
+    "timestamp.yaml": "alpha: !!timestamp x",
+    "truth.yaml": "alpha: !!bool x",
+    "fraction.yaml": "alpha: !!float ''",
+    "list as name.yaml": "? [a]\n: b",
+    "itself.yaml": "alpha: 1\n? &a [*a]\n: b",
+    "zero.yaml": "a\0b",
+    "merged.yaml": "<<: 3",
+    "code.yaml": "alpha: !!python/object/apply:os.system [ls]",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_settings_file_that_no_parser_takes(name, tmp_path):
+    file = tmp_path / name
+    file.write_text(DAMAGED[name])
+    with pytest.raises(InputError, match="--config") as caught:
+        parse((Settings,), ["--config", str(file)])
+    assert len(str(caught.value)) < 1000
+
+
+def test_dates_within_a_mapping(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("names: [2020-01-01]\nrecipe: {from: 2020-01-01}")
+    settings = parse((Settings,), ["--config", str(file)])[0]
+    assert (settings.names, settings.recipe) == (["2020-01-01"], '{"from": "2020-01-01"}')
+    file.write_text("recipe: {2020-01-01: 1}")
+    with pytest.raises(InputError, match="cannot be written as JSON"):
+        parse((Settings,), ["--config", str(file)])

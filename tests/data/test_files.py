@@ -155,3 +155,9 @@ def test_many_columns_and_names_of_columns_twice(tmp_path):
     (tmp_path / "x.csv").write_text(",".join(map(str, range(100_000))) + ",7\n" + "1," * 100_000 + "1\n")
     with pytest.raises(InputError, match="two columns called '7'"):
         load_series(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 300 + ".csv", "a\0b.csv", "/" * 5000 + "x.parquet", "\udcff.csv"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(InputError):
+        load_series(name)

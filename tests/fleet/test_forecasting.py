@@ -133,7 +133,7 @@ def test_the_frequency_is_found_where_training_had_none(tmp_path, small_reads):
     model = forecaster(freq=None)
     check(model, frame, tmp_path, tmp_path / "in.parquet")
     fleet([1, 2]).to_parquet(tmp_path / "short.parquet")
-    with pytest.raises(InputError, match=r"neither the model's training nor .* give --freq"):
+    with pytest.raises(InputError, match=r"neither the model's training nor .* give freq"):
         forecast_fleet(model, tmp_path / "short.parquet", tmp_path / "new.parquet")
     assert not (tmp_path / "new.parquet").exists()
 

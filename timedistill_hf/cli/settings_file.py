@@ -1,6 +1,7 @@
 """A YAML or JSON file of flags."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from ..errors import InputError, did_you_mean
@@ -38,7 +39,9 @@ def _read_json(text: str, path: str) -> object:
 
     try:
         return json.loads(text, object_pairs_hook=as_dict)
-    except json.JSONDecodeError as error:
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # also of nesting, and of numbers of thousands of digits
         raise InputError(f"--config {path!r} is no JSON: {error}") from error
 
 
@@ -48,7 +51,7 @@ def _read_yaml(text: str, path: str) -> object:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except Exception as error:  # of a value that is not of its tag's type yaml raises whatever it meets
         raise InputError(f"--config {path!r} is no YAML: {error}") from error
     if isinstance(root, yaml.MappingNode):
         _check_once([name.value for name, _ in root.value], path)
@@ -57,9 +60,9 @@ def _read_yaml(text: str, path: str) -> object:
 
 def _check_once(names: list[str], path: str) -> None:
     """Raise where a file sets a field twice, of which a reader would silently take the last."""
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise InputError(f"--config {path!r} sets {name!r} twice: keep one of them")
+    twice = [name for name, count in Counter(map(str, names)).items() if count > 1]
+    if twice:
+        raise InputError(f"--config {path!r} sets {twice[0]!r} twice: keep one of them")
 
 
 def as_text(value: object, takes_list: bool) -> object:
@@ -69,5 +72,8 @@ def as_text(value: object, takes_list: bool) -> object:
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
     if isinstance(value, dict):
-        return json.dumps(value)
+        try:
+            return json.dumps(value, default=str)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(f"the mapping {str(value)[:100]} cannot be written as JSON: {error}") from error
     return value if value is None or isinstance(value, bool) else str(value)

@@ -1,5 +1,6 @@
 """Settings of the scripts that read a table for a saved model: forecast and backtest."""
 
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -169,7 +170,7 @@ def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) ->
         raise InputError(f"--input {settings.input!r}: expected a name that ends in .csv or .parquet, of a {READABLE}")
     if Path(settings.output).suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"--output {settings.output!r}: expected a name that ends in .csv or .parquet")
-    if not Path(settings.input).is_file():
+    if not os.path.isfile(settings.input):
         raise InputError(f"--input {settings.input!r}: there is no such file")
     check_output(settings.output, settings.overwrite)
     if Path(settings.output).exists() and Path(settings.output).samefile(settings.input):

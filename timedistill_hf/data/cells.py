@@ -37,6 +37,14 @@ def is_time(cells: pd.Series | pd.Index) -> bool:
     return pd.api.types.is_datetime64_any_dtype(cells) or isinstance(cells.dtype, pd.PeriodDtype)
 
 
+def shown_at(cells: pd.Series, row: int) -> str:
+    """The cell of a row for a message; also of a timestamp that pandas holds and cannot write."""
+    try:
+        return shown(cells.iloc[row])
+    except (ValueError, OverflowError, NotImplementedError):
+        return f"a value of type {cells.dtype} out of its range"
+
+
 def shown(value: object) -> str:
     """A cell for a message: as Python writes the number or text itself, a long one in part."""
     text = repr(value.item() if isinstance(value, np.generic) else value)

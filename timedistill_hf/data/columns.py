@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, did_you_mean, listed
-from .cells import is_text, is_time, plain_cells, shown
+from .cells import is_text, is_time, plain_cells, shown, shown_at
 
 
 logger = logging.getLogger(__name__)
@@ -157,12 +157,12 @@ def _from_text(cells: pd.Series, source: str) -> pd.Series:
 
 
 def _no_number(cells: pd.Series, source: str) -> InputError:
-    value = shown(cells.dropna().iloc[0]) if cells.notna().any() else "nothing"
-    hint = f"name the value columns with --target_columns or, if it tells series apart, say --id_column {cells.name}"
+    value = shown_at(cells.dropna(), 0) if cells.notna().any() else "nothing"
+    hint = f"name the value columns with target_columns or, if it tells series apart, give id_column={cells.name!r}"
     if str(cells.name).lower() in ID_NAMES:
-        hint = f"if the table is long, say --id_column {cells.name}"
+        hint = f"if the table is long, give id_column={cells.name!r}"
     if pd.api.types.is_bool_dtype(cells.dtype):
-        hint = "write 0 and 1, or name the value columns with --target_columns"
+        hint = f"write 0 and 1, or {hint}"
     elif (sign := _PARTED.fullmatch(value.strip("'\""))) is not None:
         hint = f"write a decimal point, or give decimal={sign[1]!r} or thousands={sign[1]!r}"
     return InputError(f"column {cells.name!r} of {source!r} holds {value}, no number: {hint}")

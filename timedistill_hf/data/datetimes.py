@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..student.clock_timedistill import TableError, check_zone
-from .cells import plain_cells, shown
+from .cells import plain_cells, shown_at
 
 
 _ZONE = r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
@@ -38,13 +38,17 @@ def read_datetimes(column: pd.Series, source: str, time_zone: str | None = None)
                 f"row {row} of {source!r} has no timestamp in column {column.name!r}: fill it, or drop the row"
             )
         raise InputError(
-            f"row {row} of {source!r} has the timestamp {shown(column.iloc[row])}: expected a date such as "
+            f"row {row} of {source!r} has the timestamp {shown_at(column, row)}: expected a date such as "
             "2024-01-31 15:00, written alike in all rows"
         )
-    if not (_YEARS[0] <= parsed.min().year and parsed.max().year <= _YEARS[1]):
-        row = int(np.flatnonzero(~parsed.dt.year.between(*_YEARS).to_numpy())[0])
+    # by numpy: pandas cannot name the year of each timestamp that it can hold
+    times = (parsed if parsed.dt.tz is None else parsed.dt.tz_convert("UTC").dt.tz_localize(None)).to_numpy()
+    years = times.astype("datetime64[Y]").astype(np.int64) + 1970
+    is_odd = (years < _YEARS[0]) | (years > _YEARS[1])
+    if is_odd.any():
+        row = int(np.flatnonzero(is_odd)[0])
         raise InputError(
-            f"row {row} of {source!r} has the timestamp {column.iloc[row]!r}: expected a year from "
+            f"row {row} of {source!r} has the timestamp {shown_at(column, row)}: expected a year from "
             f"{_YEARS[0]} to {_YEARS[1]}"
         )
     return parsed
@@ -72,7 +76,7 @@ def _plain_times(column: pd.Series, source: str) -> pd.Series:
 
 def _no_dates(column: pd.Series, source: str, kind: str = "") -> InputError:
     return InputError(
-        f"the time column {column.name!r} of {source!r} holds {kind}{shown(column.iloc[0])}: write dates (2024-01-31 "
+        f"the time column {column.name!r} of {source!r} holds {kind}{shown_at(column, 0)}: write dates (2024-01-31 "
         "15:00), or give another timestamp_column"
     )
 

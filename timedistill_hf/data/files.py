@@ -62,7 +62,17 @@ def from_arrow(table: pa.Table, is_own: bool = False) -> pd.DataFrame:
         is_own: whether nobody else needs the table, so that each column's memory can be given back once it is read.
     """
     table.validate(full=True)
+    for name, kind in zip(table.column_names, table.schema.types, strict=True):
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            _check_zone(name, kind)
     return table.to_pandas(split_blocks=is_own, self_destruct=is_own)
+
+
+def _check_zone(name: str, kind: pa.DataType) -> None:
+    try:
+        pa.array([], kind).to_pandas()
+    except Exception as error:  # of what pandas, zoneinfo or Arrow say of an unknown zone nothing names it
+        raise ValueError(f"column {name!r} has the time zone {kind.tz!r}, which is none") from error
 
 
 def reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, listed
+from .cells import is_time, shown_at
 from .columns import ID_NAMES, check_roles, find_timestamp_column, read_numbers, without_saved_index
 from .datetimes import read_datetimes
 from .tables import plain_table
@@ -106,10 +107,11 @@ def _check_ids(frame: pd.DataFrame, id_column: str, timestamp_column: str | None
     ids = frame[id_column]
     try:
         codes = pd.factorize(ids)[0]
-    except (TypeError, ValueError) as error:
+        if is_time(ids):
+            ids.drop_duplicates().astype(str)  # of some that it holds pandas cannot say the name
+    except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
         raise InputError(
-            f"column {id_column!r} of {name!r} holds {type(ids.iloc[0]).__name__}, no ids: give an id_column of text "
-            "or numbers"
+            f"column {id_column!r} of {name!r} holds {shown_at(ids, 0)}, no ids: give an id_column of text or numbers"
         ) from error
     if codes.min() < 0:
         row = int(np.flatnonzero(codes < 0)[0])

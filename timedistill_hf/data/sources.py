@@ -1,5 +1,6 @@
 """Where series come from: a benchmark's name, a file of the user's, a Hub data set, a table in memory."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,7 +101,7 @@ def load_series(
         raise InputError(f"freq={freq!r}: {name!r} has no time column that it could be the frequency of")
     if benchmark is not None:
         series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note, split=benchmark.split)
-    elif Path(name).is_file():
+    elif os.path.isfile(name):
         series = replace(series, name=table_stem(name))
     if as_sentinels(missing_value):
         series = series.with_missing(missing_value)
@@ -139,7 +140,7 @@ def read_frame(
     benchmark = find_benchmark(source)
     if benchmark is not None:
         return _read_benchmark(benchmark, data_dir, dataset_revision), benchmark.name
-    if isinstance(source, (str, Path)) and Path(source).is_file():
+    if isinstance(source, (str, Path)) and os.path.isfile(source):
         return read_file(source, id_column, **signs), str(source)
     if isinstance(source, (str, Path)):
         frame = _read_named(str(source), hub_config, dataset_revision)
@@ -179,7 +180,7 @@ def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None, revision:
 
 def _read_named(source: str, hub_config: str | None, revision: str | None) -> "pd.DataFrame":
     path = Path(source)
-    if source and path.is_dir():
+    if source and os.path.isdir(path):
         raise InputError(f"{source!r} is a folder: name a .csv or .parquet file in it, or a benchmark and data_dir")
     looks_like_hub_id = source.count("/") == 1 and table_kind(path) is None and not path.is_absolute()
     if looks_like_hub_id:

@@ -149,3 +149,10 @@ def _check_known(ids: pa.Array, row: int, id_column: str) -> None:
         raise InputError(
             f"row {row + int(is_missing.argmax())} has no id in column {id_column!r}: fill it, or drop the row"
         )
+    if pa.types.is_temporal(ids.type):
+        try:
+            pc.min_max(ids).as_py()
+        except (OverflowError, ValueError) as error:
+            raise InputError(
+                f"column {id_column!r} holds {ids.type} out of the range of dates ({error}): write other ids"
+            ) from error

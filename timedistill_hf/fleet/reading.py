@@ -16,6 +16,19 @@ from .extents import Extents
 from .table import FleetTable
 
 
+_IDS = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_integer,
+    pa.types.is_float32,
+    pa.types.is_float64,
+    pa.types.is_boolean,
+    pa.types.is_decimal,
+    pa.types.is_date,
+    pa.types.is_timestamp,
+)
+
+
 def find_columns(
     table: FleetTable, processor: TimeDistillProcessor, id_column: str | None, timestamp_column: str | None
 ) -> tuple[str, str]:
@@ -25,7 +38,7 @@ def find_columns(
         InputError: there is none, or the time is text, which is not read alike in all parts of a table.
     """
     source, names = str(table.paths[0]), table.schema.names
-    empty, id_column = plain_table(table.schema.empty_table().to_pandas(), source, id_column, timestamp_column)
+    empty, id_column = plain_table(table.to_pandas(table.schema.empty_table()), source, id_column, timestamp_column)
     id_column = id_column or (processor.id_column if processor.id_column in names else None)
     if id_column is None:
         raise InputError(
@@ -43,6 +56,12 @@ def find_columns(
         raise InputError(
             f"the time column {timestamp_column!r} of {source!r} holds {kind}: write timestamps or dates, such as "
             "those of pandas.to_datetime, or name another --timestamp_column"
+        )
+    ids = table.schema.field(id_column).type
+    ids = ids.value_type if pa.types.is_dictionary(ids) else ids
+    if not any(is_kind(ids) for is_kind in _IDS):
+        raise InputError(
+            f"the id column {id_column!r} of {source!r} holds {ids}: write text or numbers, or give another id_column"
         )
     return id_column, timestamp_column
 
@@ -85,8 +104,8 @@ class FleetReader:
         read = read_series_table(frame, processor, **options)
         if read.freq is None:
             raise InputError(
-                f"neither the model's training nor {str(table.paths[0])!r} says how far apart steps are: give --freq, "
-                "such as --freq h"
+                f"neither the model's training nor {str(table.paths[0])!r} says how far apart steps are: give freq, "
+                "such as freq='h'"
             )
         forecast = read.to_frame(np.zeros((1, processor.prediction_length, len(read.target_columns))))
         options = options | {"target_columns": read.target_columns, "freq": read.freq}
@@ -111,7 +130,7 @@ class FleetReader:
                 continue
             rest = 0 if is_last else max(0, row - int(starts[whole]))
             together = pa.Table.from_batches(pending)
-            yield together.slice(0, rows - rest).to_pandas(), whole - done
+            yield self.table.to_pandas(together.slice(0, rows - rest)), whole - done
             pending, rows, done = together.slice(rows - rest).to_batches(), rest, whole
 
 
@@ -122,4 +141,7 @@ def _rows_within(batch: pa.RecordBatch, row: int, starts: np.ndarray, ends: np.n
     np.add.at(change, np.clip(starts[first:last] - row, 0, None), 1)
     np.add.at(change, np.clip(ends[first:last] - row, None, batch.num_rows), -1)
     is_within = np.cumsum(change[:-1]) > 0
-    return batch if is_within.all() else batch.filter(pa.array(is_within))
+    try:
+        return batch if is_within.all() else batch.filter(pa.array(is_within))
+    except pa.ArrowException as error:
+        raise InputError(f"the table holds columns of a type that Arrow cannot select rows of ({error})") from error

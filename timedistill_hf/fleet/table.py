@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..data.files import from_arrow, reason
 from ..errors import InputError
 
 
@@ -63,6 +65,13 @@ class FleetTable:
     def num_rows(self) -> int:
         return int(self.first[-1])
 
+    def to_pandas(self, part: pa.Table) -> pd.DataFrame:
+        """A part of the table; an [`InputError`] where pandas cannot hold it."""
+        try:
+            return from_arrow(part)
+        except Exception as error:  # of a damaged file the library raises errors of many kinds
+            raise _unreadable(self.paths[0], error) from error
+
     def batches(
         self, columns: list[str], starts: np.ndarray, ends: np.ndarray, **options
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -114,17 +123,16 @@ def _find_files(path: Path) -> list[Path]:
 def _open(path: Path, **options) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, **options)
-    except (OSError, pa.ArrowException) as error:
+    except Exception as error:  # of a damaged file the library raises errors of many kinds
         raise _unreadable(path, error) from error
 
 
 def _batches(file: pq.ParquetFile, path: Path, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     try:
         yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns)
-    except (OSError, pa.ArrowException) as error:
+    except Exception as error:  # of a damaged file the library raises errors of many kinds
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"{str(path)!r} cannot be read as Parquet: {reason}")
+    return InputError(f"{str(path)!r} cannot be read as Parquet: {reason(error)}")
