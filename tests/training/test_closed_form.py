@@ -1,7 +1,5 @@
 """The closed form against gradients, plain regression and the objective itself."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -118,22 +116,6 @@ def test_a_stored_teacher_is_as_good_as_a_live_one(data, tmp_path):
     ClosedForm(data)(stored)
     for name, parameter in live.model.state_dict().items():
         torch.testing.assert_close(stored.model.state_dict()[name], parameter, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(("missing", "is_solved"), [(0.005, True), (0.2, False)])
-def test_it_is_not_sought_where_few_horizons_are_whole(missing, is_solved, data, tmp_path):
-    """Horizons of 16 steps: with one value in 200 missing most are whole, with one in five next to none."""
-    values = data.series.values.clone()
-    values[torch.rand(values.shape, generator=torch.Generator().manual_seed(0)) < missing] = torch.nan
-    gaps = make_windows(
-        dataclasses.replace(data.series, values=values), CONTEXT, HORIZON, SplitSpec(rows=(240, 80, 80))
-    )
-    run = trainer(gaps, tmp_path)
-    before = run.model.backbone.projection.weight.clone()
-    assert ClosedForm(gaps)(run) is is_solved
-    assert torch.equal(run.model.backbone.projection.weight, before) is not is_solved
-    if is_solved:
-        assert run.evaluate()["eval_mse"] < 1
 
 
 def test_several_students_of_a_run_are_those_of_runs_of_their_own(data, tmp_path):

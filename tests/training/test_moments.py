@@ -56,23 +56,3 @@ def test_a_transformation_of_the_windows_is_one_of_the_moments():
     changed = rows.unfold(0, 8, 1).flatten(0, 1) @ matrix.T
     torch.testing.assert_close(found.gram, changed.T @ changed)
     torch.testing.assert_close(found.total, changed.sum(dim=0))
-
-
-def test_with_gaps_series_count_whose_horizon_lacks_nothing():
-    """Look-backs are filled in as numpy interpolates them, their ends repeated."""
-    generator = torch.Generator().manual_seed(4)
-    values, observed = torch.randn(60, 2, generator=generator), torch.rand(60, 2, generator=generator) > 0.1
-    windows = WindowDataset(torch.where(observed, values, 0.0), (10, 60), 10, 3, observed)
-    rows = []
-    for origin in range(10, 58):
-        for channel in range(2):
-            if observed[origin : origin + 3, channel].all():
-                known = observed[origin - 10 : origin, channel].numpy()
-                past = values[origin - 10 : origin, channel].numpy()
-                filled = np.interp(np.arange(10), np.flatnonzero(known), past[known])
-                rows.append(np.concatenate([filled, values[origin : origin + 3, channel]]))
-    stacked = torch.tensor(np.stack(rows), dtype=torch.float64)
-    moments = WindowMoments.of(windows)
-    assert moments.count == len(rows) < 96
-    torch.testing.assert_close(moments.gram, stacked.T @ stacked, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(moments.total, stacked.sum(dim=0), rtol=1e-5, atol=1e-5)

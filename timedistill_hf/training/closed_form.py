@@ -8,6 +8,8 @@ the quadratic form of the multi-scale term (equation 3 of TimeDistill, arXiv 250
 where e is the forecast's distance from the truth, e_T that from the teacher's forecast and d the teacher's from the
 truth. The best map for the mixed labels, truth + M d, does not depend on the metric I + a Q; noise on the window adds
 a ridge to its normal equations (Bishop, 1995). The multi-period term has no closed form and is left out.
+
+Where targets are missing the first term is of the known ones.
 """
 
 import logging
@@ -20,22 +22,23 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from ..data.windows import ForecastData, split_targets
+from ..data.windows import ForecastData, WindowDataset, split_targets
 from ..objective.multi_scale import scales_that_fit
 from ..student import TimeDistillConfig
+from ..student.normalization_timedistill import fill_missing
 from ..teachers.store import split_signal
 from ..teachers.table import ForecastWindows
 from .forecast_trainer import ForecastTrainer
-from .moments import WindowMoments, complete_series, series_of
+from .known_targets import KnownTargets
+from .moments import WindowMoments, series_of
+from .normal_equations import INPUT_NOISES, Teaching, solve_known, solve_whole
 from .trainer import TimeDistillTrainer
 
 
 logger = logging.getLogger(__name__)
 
-INPUT_NOISES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 NORMALIZATIONS = ("none", "mean", "last")
 """Those that are linear in the window."""
-_LEAST_SHARE = 0.25
 
 
 def has_closed_form(config: TimeDistillConfig) -> bool:
@@ -62,7 +65,7 @@ def mixing_matrix(length: int, alpha: float, num_scales: int | None) -> torch.Te
 
 @dataclass(frozen=True)
 class TeacherMoments:
-    """What the teacher says, d = its forecast less the truth `[S]`, summed over all series.
+    """What the teacher says, d = its forecast less the truth `[S]`, 0 for one that is missing, summed over all series.
 
     Args:
         cross: `[L, S]`, float64: sum of window times d.
@@ -83,9 +86,11 @@ class TeacherMoments:
             batch = {name: value.to(device) for name, value in batch.items()}
             inputs, signal = split_signal(split_targets(batch)[0])
             forecast = (signal if signal is not None else teacher(**inputs)).prediction_outputs
-            past, is_complete = complete_series(batch)
-            seen, change = past[is_complete], series_of(forecast - batch["future_values"])[is_complete]
-            cross = cross + (seen.T @ change).cpu().double()
+            past = batch["past_values"]
+            if "past_observed_mask" in batch:
+                past = fill_missing(past, batch["past_observed_mask"])
+            change = series_of(forecast - batch["future_values"])
+            cross = cross + (series_of(past).T @ change).cpu().double()
             total = total + change.cpu().double().sum(dim=0)
         return cls(cross, total)
 
@@ -94,8 +99,7 @@ class ClosedForm:
     """Solves the linear students of one run; what they have in common is summed once.
 
     All distilled ones must hear the same teacher. What is minimised is the squared error and, with `alpha`, the
-    squared multi-scale term, whatever losses the arguments name, over the series whose horizon lacks nothing. Every
-    process does all of it.
+    squared multi-scale term, whatever losses the arguments name. Every process does all of it.
     """
 
     def __init__(self, data: ForecastData):
@@ -103,12 +107,12 @@ class ClosedForm:
         self._taught: TeacherMoments | None = None
 
     @cached_property
-    def _train(self) -> WindowMoments:
-        return WindowMoments.of(self.data.train)
+    def _train(self) -> WindowMoments | KnownTargets:
+        return _sums_of(self.data.train)
 
     @cached_property
-    def _validation(self) -> WindowMoments:
-        return WindowMoments.of(self.data.validation)
+    def _validation(self) -> WindowMoments | KnownTargets:
+        return _sums_of(self.data.validation)
 
     @torch.no_grad()
     def __call__(self, trainer: ForecastTrainer) -> bool:
@@ -118,33 +122,19 @@ class ClosedForm:
             trainer: of a student that has a closed form.
 
         Returns:
-            Whether it was found: there is none where the teacher's signal is missing on some windows, and it is not
-            sought where more than three quarters of the horizons lack a value.
+            Whether it was found: there is none where the teacher's signal is missing on some windows.
         """
         windows = trainer.train_dataset
         if isinstance(windows, ForecastWindows) and not windows.coverage.is_complete:
-            logger.info("the teacher has not spoken on all windows: there is no closed form")
+            logger.warning(
+                "A linear student is trained step by step, which takes longer than solving it at once: that needs the "
+                "teacher's forecasts for all train windows, and there are some for %s",
+                windows.coverage,
+            )
             return False
-        for part, moments in (("train", self._train), ("validation", self._validation)):
-            series = len(getattr(self.data, part)) * self.data.num_input_channels
-            if moments.count < _LEAST_SHARE * series:
-                logger.info(
-                    "%d of %d %s horizons lack no value: too few for a closed form", moments.count, series, part
-                )
-                return False
         config, projection = trainer.model.config, trainer.model.backbone.projection
-        centring = _centring(config)
-        length = config.context_length
-        train, validation = (part.transformed(centring) for part in (self._train, self._validation))
-        cross, label_total = train.gram[:length, length:], train.total[length:]
-        alpha = trainer.args.alpha if isinstance(trainer, TimeDistillTrainer) else 0.0
-        if alpha:
-            mixing = mixing_matrix(config.prediction_length, alpha, trainer.args.num_scales)
-            taught = self._taught_by(trainer)
-            cross = cross + centring[:length, :length] @ taught.cross @ mixing.T
-            label_total = label_total + mixing @ taught.total
-        maps, biases = _solve(train, cross, label_total, self._variance(length))
-        errors = _errors(validation, maps, biases)
+        solve = solve_known if isinstance(self._train, KnownTargets) else solve_whole
+        maps, biases, errors = solve(self._train, self._validation, _level(config), self._teaching(trainer))
         best = int(errors.argmin())
         projection.weight.copy_(maps[best].T)
         projection.bias.copy_(biases[best])
@@ -156,55 +146,30 @@ class ClosedForm:
         logger.info("solved in closed form: input_noise=%g, validation MSE %.4f", config.input_noise, errors[best])
         return True
 
-    def _taught_by(self, trainer: TimeDistillTrainer) -> TeacherMoments:
+    def _teaching(self, trainer: ForecastTrainer) -> Teaching | None:
+        args = trainer.args
+        if not isinstance(trainer, TimeDistillTrainer) or not args.alpha:
+            return None
         if self._taught is None:
-            args = trainer.args
             self._taught = TeacherMoments.of(trainer.train_dataset, trainer.teacher, args.device, args.eval_batch_size)
-        return self._taught
+        length = self.data.processor.prediction_length
+        return Teaching(
+            pull=args.alpha * multi_scale_form(length, args.num_scales),
+            mixing=mixing_matrix(length, args.alpha, args.num_scales),
+            cross=self._taught.cross,
+            total=self._taught.total,
+        )
 
-    def _variance(self, length: int) -> float:
-        """Sum of the look-backs' variances, which is what noise is relative to."""
-        around_mean = torch.eye(length, dtype=torch.float64) - 1 / length
-        return (around_mean @ self._train.gram[:length, :length]).trace().item() / length
+
+def _sums_of(windows: WindowDataset) -> WindowMoments | KnownTargets:
+    return WindowMoments.of(windows) if windows.observed is None else KnownTargets(windows)
 
 
-def _centring(config: TimeDistillConfig) -> torch.Tensor:
-    """`[L + S, L + S]`: takes the look-back's level out of look-back and horizon."""
-    length, steps = config.context_length, config.context_length + config.prediction_length
-    level = torch.zeros(steps, dtype=torch.float64)
+def _level(config: TimeDistillConfig) -> torch.Tensor:
+    """`[L]`: its product with a look-back is the level that the student takes out."""
+    level = torch.zeros(config.context_length, dtype=torch.float64)
     if config.normalization == "mean":
-        level[:length] = 1 / length
+        level[:] = 1 / len(level)
     elif config.normalization == "last":
-        level[length - 1] = 1
-    return torch.eye(steps, dtype=torch.float64) - level
-
-
-def _solve(
-    train: WindowMoments, cross: torch.Tensor, label_total: torch.Tensor, variance: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The best map `[K, L, S]` and bias `[K, S]` for each of `INPUT_NOISES`, float64."""
-    length = len(cross)
-    seen_total = train.total[:length]
-    values, vectors = torch.linalg.eigh(
-        train.gram[:length, :length] - torch.outer(seen_total, seen_total) / train.count
-    )
-    wanted = vectors.T @ (cross - torch.outer(seen_total, label_total) / train.count)
-    penalties = torch.tensor(INPUT_NOISES, dtype=torch.float64).square() * variance
-    strength = (values.clamp(min=0) + penalties.unsqueeze(1)).unsqueeze(2)
-    # where constant channels say nothing and there is no penalty, nothing is the answer
-    maps = vectors @ torch.where(strength > 0, wanted / strength, 0.0)
-    return maps, (label_total - seen_total @ maps) / train.count
-
-
-def _errors(windows: WindowMoments, maps: torch.Tensor, biases: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of each map on the windows: `[K]`."""
-    length = maps.shape[1]
-    seen, cross, power = (
-        windows.gram[:length, :length],
-        windows.gram[:length, length:],
-        windows.gram[length:, length:].trace(),
-    )
-    seen_total, label_total = windows.total[:length], windows.total[length:]
-    squares = power - 2 * (maps * cross).sum(dim=(1, 2)) + (maps * (seen @ maps)).sum(dim=(1, 2))
-    offsets = windows.count * biases.square() + 2 * biases * (seen_total @ maps - label_total)
-    return (squares + offsets.sum(dim=1)) / (windows.count * biases.shape[1])
+        level[-1] = 1
+    return level

@@ -5,21 +5,14 @@ Neighbouring windows share all of their steps but two, so that in the sum of pro
     G[i + 1, j + 1] = G[i, j] - x[i] x[j] + x[N + i] x[N + j]:
 
 after its first row, which is a correlation, the whole matrix is running sums along its diagonals. That takes
-O(T log T + K^2) operations for T steps where visiting every window takes O(N K^2), a thousand times less. Where values
-are missing the windows are visited.
+O(T log T + K^2) operations for T steps where visiting every window takes O(N K^2), a thousand times less.
 """
 
 from dataclasses import dataclass
 
 import torch
-from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from ..data.windows import WindowDataset
-from ..student.normalization_timedistill import fill_missing
-
-
-_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -38,13 +31,7 @@ class WindowMoments:
 
     @classmethod
     def of(cls, windows: WindowDataset) -> "WindowMoments":
-        """Of look-back and horizon together, K = L + S, channels alike.
-
-        Where values are missing, look-backs are interpolated as the student does, and series count whose horizon lacks
-        nothing.
-        """
-        if windows.observed is not None:
-            return cls._of_complete(windows)
+        """Of look-back and horizon together, K = L + S, channels alike, where nothing is missing."""
         first = windows.first_origin - windows.context_length
         length = windows.context_length + windows.prediction_length
         rows = windows.values[first : first + len(windows) + length - 1]
@@ -64,21 +51,6 @@ class WindowMoments:
         running = torch.nn.functional.pad(values.sum(dim=0).cumsum(dim=0), (1, 0))
         return cls(gram, running[num_windows:] - running[:length], num_windows * len(values))
 
-    @classmethod
-    def _of_complete(cls, windows: WindowDataset) -> "WindowMoments":
-        length = windows.context_length + windows.prediction_length
-        gram, total = torch.zeros(length, length, dtype=torch.float64), torch.zeros(length, dtype=torch.float64)
-        count = 0
-        loader = DataLoader(windows, batch_size=_BATCH_SIZE)
-        for batch in tqdm(loader, desc="windows without missing horizons", unit="batch", leave=False):
-            past, is_complete = complete_series(batch)
-            future = series_of(batch["future_values"])[is_complete]
-            rows = torch.cat([past[is_complete], future], dim=1)
-            gram += (rows.T @ rows).double()
-            total += rows.double().sum(dim=0)
-            count += len(rows)
-        return cls(gram, total, count)
-
     def transformed(self, matrix: torch.Tensor) -> "WindowMoments":
         """The moments of `matrix @ window`, `[K', K]`."""
         return WindowMoments(matrix @ self.gram @ matrix.T, matrix @ self.total, self.count)
@@ -87,17 +59,6 @@ class WindowMoments:
 def series_of(values: torch.Tensor) -> torch.Tensor:
     """`[B, T, C]` as one row a series: `[B C, T]`."""
     return values.transpose(1, 2).flatten(0, 1)
-
-
-def complete_series(batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The look-backs `[B C, L]`, interpolated where values are missing, and `[B C]`: whose horizon lacks nothing."""
-    past, future_observed = batch["past_values"], batch.get("future_observed_mask")
-    if "past_observed_mask" in batch:
-        past = fill_missing(past, batch["past_observed_mask"])
-    past = series_of(past)
-    if future_observed is None:
-        return past, torch.ones(len(past), dtype=torch.bool, device=past.device)
-    return past, series_of(future_observed).bool().all(dim=1)
 
 
 def _correlation(values: torch.Tensor, num_windows: int) -> torch.Tensor:
