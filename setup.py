@@ -40,6 +40,7 @@ setup(
         "pillow>=10",
         "tabulate>=0.9",
         "tqdm>=4.60",
+        "xxhash>=3.0",
         "pyyaml>=6.0",
         "jinja2>=3.1",
     ],

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer, tiny_teacher
 from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer, TimeDistillTrainingArguments
@@ -19,7 +19,6 @@ from timedistill_hf.teachers import (
     Teacher,
     get_family,
     load_teacher,
-    store_filling,
     store_folder,
     store_layout,
     trainable_families,
@@ -102,7 +101,7 @@ def test_another_teacher_or_other_windows_are_another_store(data, teacher, tmp_p
 
 def test_filling_that_is_cut_off_goes_on_and_is_not_believed(data, teacher, tmp_path, small_shards, monkeypatch):
     whole = store_signal(teacher, data.train, tmp_path / "whole")
-    save, saved = store_filling.save_file, []
+    save, saved = store_folder.save_file, []
 
     def killed_inside_the_fifth(tensors, path):
         if len(saved) == 4:
@@ -112,7 +111,7 @@ def test_filling_that_is_cut_off_goes_on_and_is_not_believed(data, teacher, tmp_
         save(tensors, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_filling, "save_file", killed_inside_the_fifth)
+        patch.setattr(store_folder, "save_file", killed_inside_the_fifth)
         with pytest.raises(Killed):
             store_signal(teacher, data.train, tmp_path / "cut")
     folder = tmp_path / "cut" / whole.layout.fingerprint
@@ -265,3 +264,63 @@ def test_the_manifest_says_what_it_holds(data, teacher, tmp_path, caplog):
     assert manifest["layout"]["shapes"] == {"prediction_outputs": [HORIZON, CHANNELS], "feature": [CHANNELS, 8]}
     assert manifest["layout"]["teacher"] == "itransformer"
     assert f"177 windows, 51.0 kB as float32 in {stored.folder}\n" in caplog.text
+
+
+def _flip(path, share):
+    content = bytearray(path.read_bytes())
+    content[int(share * (len(content) - 1))] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def _nan(path, _):
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + torch.tensor(torch.nan).numpy().tobytes() + content[-4:])
+
+
+def _exchange(path, _):
+    """The rows of another shard of the same size, whole and finite."""
+    shutil.copyfile(path.with_name(path.name.replace("00003-of", "00004-of")), path)
+
+
+def _without_checksum(path, _):
+    tensors = load_file(path)
+    tensors["prediction_outputs"][0, 0] += 1
+    save_file(tensors, path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "where"),
+    [(_flip, 0), (_flip, 0.01), (_flip, 0.5), (_flip, 1), (_nan, None), (_exchange, None), (_without_checksum, None)],
+)
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_values_that_were_not_written_are_filled_anew(
+    data, teacher, tmp_path, small_shards, caplog, spoil, where, is_complete
+):
+    """In a store that is complete, and in one that a killed run left."""
+    stored = store_signal(teacher, data.train, tmp_path)
+    shard = next(stored.folder.glob("signal-00003-of-*"))
+    before, files = {name: values.clone() for name, values in load_file(shard).items()}, files_of(stored.folder)
+    if not is_complete:
+        (stored.folder / "manifest.json").unlink()
+    spoil(shard, where)
+    windows = []
+    teacher.register_forward_hook(lambda _, __, signal: windows.append(len(signal.prediction_outputs)))
+    again = store_signal(teacher, data.train, tmp_path)
+    found = load_file(shard)
+    assert all(torch.allclose(values, found[name], atol=1e-6) for name, values in before.items())
+    assert sum(windows) == 11, "one shard of ten, and a window whose signal shows the shapes"
+    assert torch.allclose(again[30]["teacher_feature"], live(teacher, data.train, 30).feature[0], atol=1e-6)
+    rewritten = {name for name, mtime in files_of(stored.folder).items() if mtime != files.get(name)}
+    assert rewritten == {shard.name, "manifest.json"}
+    if is_complete and spoil is not _without_checksum:  # which is shorter
+        assert "1 parts are not as they were written" in caplog.text
+
+
+def test_values_are_read_once_a_run(data, teacher, tmp_path, small_shards, monkeypatch):
+    store_signal(teacher, data.train, tmp_path)
+    store_folder._VERIFIED.clear()
+    read, checksum = [], store_folder._checksum
+    monkeypatch.setattr(store_folder, "_checksum", lambda *what: read.append(1) or checksum(*what))
+    for _ in range(3):
+        store_signal(teacher, data.train, tmp_path)
+    assert len(read) == 18

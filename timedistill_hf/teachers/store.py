@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, Subset
 from ..data.windows import WindowDataset, windows_at_once
 from ..readable import readable_seconds
 from .signal import FrozenTeacher, TeacherSignal
-from .store_filling import fill_store, processes, run_teacher
+from .store_filling import damaged_shards, fill_store, processes, run_teacher
 from .store_folder import StoreFolder, complete_store
 from .store_layout import plan_store, store_fingerprint
 
@@ -74,9 +74,12 @@ def store_signal(
     batch_size = windows_at_once(batch_size, sample["past_values"].shape[1])
     # one process looks for all: a second run may finish the same store between the looks of two
     (store,) = broadcast_object_list([find_store(teacher, windows, directory, dtype=dtype)])
-    if store is not None:
+    damaged = damaged_shards(store) if store is not None else 0
+    if store is not None and not damaged:
         logger.info("Teacher signal: found, %s", store.summary)
         return StoredSignalDataset(windows, store)
+    if damaged:
+        logger.warning("Teacher signal: %d parts are not as they were written; they are filled anew", damaged)
     store = planned_store(teacher, windows, directory, dtype)
     store.check_room()
     fill_store(teacher, windows, store, batch_size)

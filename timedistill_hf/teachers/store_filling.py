@@ -14,14 +14,13 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import gather_object
 from filelock import Timeout
-from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
 
 from ..data.windows import WindowDataset, split_targets
 from ..errors import InputError
-from ..files import staged_file
 from ..locking import lock_of
 from ..readable import readable_seconds
 from .signal import FrozenTeacher, TeacherSignal
@@ -73,6 +72,13 @@ def fill_store(teacher: FrozenTeacher, windows: WindowDataset, store: StoreFolde
     state.wait_for_everyone()
 
 
+def damaged_shards(store: StoreFolder) -> int:
+    """How many shards of a complete store are not as they were written; all processes of a run must call this."""
+    state = PartialState()
+    own = range(state.process_index, store.layout.num_shards, state.num_processes)
+    return sum(gather_object([sum(not store.has_shard(shard) for shard in own)]))
+
+
 @dataclass
 class _Filling:
     """One process's share.
@@ -117,8 +123,7 @@ class _Filling:
             done += count
             self._estimate((time.perf_counter() - start) / done)
             self.bar.update(count)
-        with staged_file(self.store.shard_path(shard)) as stage:
-            save_file(tensors, stage)
+        self.store.write_shard(shard, tensors)
 
     def _estimate(self, seconds_per_window: float) -> None:
         """After the first batch, say how long all of it will take."""

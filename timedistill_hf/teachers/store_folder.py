@@ -1,23 +1,27 @@
 """The files of a store: which shards are there, whole, and what they take.
 
-A store is a folder of safetensors shards and, written last, `manifest.json`; without that it is not believed.
+A store is a folder of safetensors shards and, written last, `manifest.json`; without that it is not believed. Each
+shard holds the checksum of its values, so that a flipped bit is seen.
 """
 
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import xxhash
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from ..errors import InputError
-from ..files import write_json
+from ..files import read_object, staged_file, write_json
 from ..readable import readable_bytes
 from .store_layout import DTYPES, StoreLayout
 
 
 MANIFEST = "manifest.json"
+_CHECKSUM = "checksum"
+_VERIFIED: set[tuple] = set()  # shards of this process's run whose values are those that were written
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,30 @@ class StoreFolder:
             raise InputError(f"{str(path)!r} holds {found}, expected {expected}: {remedy}")
         return tensors
 
+    def write_shard(self, shard: int, tensors: dict[str, torch.Tensor]) -> None:
+        """Write it with the checksum of its values, whole or not at all."""
+        with staged_file(self.shard_path(shard)) as stage:
+            save_file(tensors, stage, metadata={_CHECKSUM: self._checksum(shard, tensors)})
+
     def has_shard(self, shard: int) -> bool:
-        """Whether it is there, and whole."""
-        if not self.shard_path(shard).is_file():
-            return False
+        """Whether it is there, and holds what was written: its values are read once a process, unless it changes."""
+        path = self.shard_path(shard)
         try:
-            self.open_shard(shard)
-        except InputError:
+            stat = path.stat()
+            state = (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            if state in _VERIFIED:
+                return True
+            with safe_open(path, framework="pt") as file:
+                written = (file.metadata() or {}).get(_CHECKSUM)
+            if written != self._checksum(shard, self.open_shard(shard)):
+                return False
+        except (OSError, SafetensorError, InputError):
             return False
+        _VERIFIED.add(state)
         return True
+
+    def _checksum(self, shard: int, tensors: dict[str, torch.Tensor]) -> str:
+        return _checksum(tensors, f"{self.layout.fingerprint} {shard}")
 
     def missing_windows(self) -> list[int]:
         """The windows whose shards are not there."""
@@ -107,10 +126,19 @@ class StoreFolder:
         write_json(self.path / MANIFEST, {"layout": asdict(self.layout), "files": files})
 
 
+def _checksum(tensors: dict[str, torch.Tensor], where: str) -> str:
+    """Of the values, and of the place they are for."""
+    digest = xxhash.xxh3_128(where.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def complete_store(path: Path) -> StoreFolder | None:
     """The store of that folder as its manifest describes it; `None` where it has to be filled."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_object(path / MANIFEST)
         layout = StoreLayout(**manifest["layout"])
         sizes = {name: (path / name).stat().st_size for name in manifest["files"]}
         is_whole = sizes == manifest["files"] and len(sizes) == layout.num_shards and layout.dtype in DTYPES
