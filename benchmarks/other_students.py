@@ -18,7 +18,8 @@ import timedistill_hf as td
 from timedistill_hf.cli.logging import set_up_logging
 from timedistill_hf.cli.parsing import run_script
 from timedistill_hf.cli.settings import DataSettings, check_output
-from timedistill_hf.evaluation.evaluate_model import score_model
+from timedistill_hf.evaluation.evaluate_model import score_models
+from timedistill_hf.evaluation.latency import conditions
 from timedistill_hf.evaluation.report import hardware, versions
 from timedistill_hf.files import write_json
 from timedistill_hf.loading import load_teacher_for
@@ -100,7 +101,7 @@ def main() -> None:
     weights |= {name: getattr(options, name) for name in ("alpha", "beta") if getattr(options, name) is not None}
     stored = td.store_signal(teacher, data.for_teacher(teacher.num_time_features).train, work / "signal")
     teacher_data = data.for_teacher(teacher.num_time_features)
-    models = {"teacher": score_model(teacher, teacher_data, batch_size=64, label="teacher")}
+    trained = {"teacher": (teacher, teacher_data)}
     for name in options.students:
         for role, objective in ((name, weights), (f"{name}_no_kd", {"alpha": 0.0, "beta": 0.0})):
             args = td.TimeDistillTrainingArguments(str(work / role), **TRAINING, **shared, **objective)
@@ -113,7 +114,8 @@ def main() -> None:
             student = run_stage(
                 role, work / role, lambda name=name: build(name, data.shape), make_trainer, options.seed
             )
-            models[role] = score_model(student, data, batch_size=64, label=role)
+            trained[role] = (student, data)
+    models = score_models(trained, batch_size=64)
     results = {
         "models": models,
         "gain_percent": gains(models, options.students),
@@ -121,6 +123,7 @@ def main() -> None:
         "settings": {"training": TRAINING, "objective": weights, "sizes": SIZES, "teacher": teacher.name, **shared},
         "data": {"name": data.series.name, "fingerprint": data.series.fingerprint(), **data.shape},
         "hardware": hardware(),
+        "latency": conditions("cpu"),
         "versions": versions(),
     }
     write_json(options.output, results)

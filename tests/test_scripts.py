@@ -50,10 +50,13 @@ def test_distill_writes_results_as_promised(finished, csv):
     assert set(results["models"]) == {"student", "student_no_kd", "teacher", "linear", "seasonal_naive"}
     for scores in results["models"].values():
         assert {"mse", "mae", "parameters", "milliseconds"} <= set(scores)
+        assert set(scores["latency"]) == {"1", "32"}
+        assert 0 < scores["latency"]["32"]["low"] <= scores["milliseconds"] <= scores["latency"]["32"]["high"]
         assert {"mae", "rmse", "smape", "mase", "season"} == set(scores["units"])
     assert results["settings"]["seed"] == 42
     assert results["settings"]["dataset"] == str(csv)
     assert results["hardware"]["threads"] >= 1
+    assert results["latency"] == {"device": "cpu", "threads": 1, "clock": "processor time"}
     assert results["versions"]["transformers"] != "not installed"
     assert results["data"]["name"] == "mine"
     assert results["data"]["fingerprint"] == load_series(csv).fingerprint()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.conftest import HORIZON
 from timedistill_hf.evaluation.controls import SeasonalNaive
 from timedistill_hf.evaluation.errors_per_window import mean_errors, window_errors
-from timedistill_hf.evaluation.evaluate_model import evaluate_model, milliseconds_per_batch
+from timedistill_hf.evaluation.evaluate_model import evaluate_model
 from timedistill_hf.evaluation.metrics import StandardizedErrors, UnitErrors
 
 
@@ -83,4 +83,3 @@ def test_evaluate_model_scores_every_window_in_both_scales(data):
     expected = ((error.abs() * std).mean(dim=(0, 1)).numpy() / data.naive_errors).mean()
     assert result["units"]["mase"] == pytest.approx(expected, rel=1e-5)
     assert result["units"]["season"] == 24
-    assert milliseconds_per_batch(naive, data.test, repeats=3) > 0

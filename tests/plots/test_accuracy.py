@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import pytest
+from matplotlib.collections import LineCollection
 
 from tests.cards.helper import ROOT, results
 from tests.plots.helper import overlapping_texts
@@ -26,7 +27,13 @@ def test_every_model_of_a_run_is_where_its_results_say():
     models = content["models"]
     assert marks(axis) == {name: [(score["milliseconds"], score["mse"])] for name, score in models.items()}
     sized = [score for score in models.values() if score["parameters"]]
-    for bubble, score in zip(axis.collections, sized, strict=True):
+    spreads = [each for each in axis.collections if isinstance(each, LineCollection)]
+    assert [each.get_segments()[0].tolist() for each in spreads] == [
+        [[score["latency"]["32"][end], score["mse"]] for end in ("low", "high")] for score in models.values()
+    ]
+    assert axis.get_xlabel() == "milliseconds for 32 windows\n(cpu, 1 thread, processor time)"
+    bubbles = [each for each in axis.collections if each not in spreads]
+    for bubble, score in zip(bubbles, sized, strict=True):
         assert bubble.get_offsets().tolist() == [[score["milliseconds"], score["mse"]]]
         assert bubble.get_sizes()[0] == pytest.approx(bubble_area(score["parameters"]))
     assert axis.get_xscale() == "log"

@@ -6,7 +6,7 @@ import torch
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer, tiny_patchtst, tiny_teacher
 from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer
 from timedistill_hf.errors import InputError
-from timedistill_hf.evaluation.evaluate_model import score_model
+from timedistill_hf.evaluation.evaluate_model import score_models
 from timedistill_hf.teachers import Teacher, TeacherSignal, get_family
 from timedistill_hf.teachers.quality import teacher_against_naive
 from timedistill_hf.teachers.several import SeveralTeachers
@@ -172,7 +172,7 @@ def test_a_student_is_trained_live_and_stored_alike(data, student_config, tmp_pa
 
 def test_they_are_scored_as_one(data):
     several = SeveralTeachers(members("itransformer", "patchtst"))
-    score = score_model(several, data, batch_size=16, label="teacher")
+    score = score_models({"teacher": (several, data)}, batch_size=16)["teacher"]
     errors = [
         (several(past_values=item["past_values"].unsqueeze(0)).prediction_outputs[0] - item["future_values"]).square()
         for item in (data.test[index] for index in range(len(data.test)))

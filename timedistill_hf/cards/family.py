@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 from tabulate import tabulate
 
 from ..errors import InputError
-from ..evaluation.report import ROWS, TITLES
+from ..evaluation.report import ROWS, TITLES, measured_on, milliseconds_text
 from .card import LICENSE, CardContent, Measured, history_note, names, plain
 from .lineage import heard_teacher, teacher_name
 from .student import against, channels, comparison, data_source, training_text
@@ -217,7 +217,7 @@ def _data(runs: Sequence[dict]) -> str:
 
 
 def _results(runs: Sequence[dict]) -> str:
-    machines = sorted({f"{run['hardware']['device']}, OMP threads {run['hardware']['threads']}" for run in runs})
+    machines = sorted({measured_on(run) for run in runs})
     parts = [
         "All test windows; MSE and MAE on values standardised with the train rows' mean and deviation, MASE in the "
         f"data's units; milliseconds for 32 windows on {'; '.join(machines)}. A mean over seeds is followed by its "
@@ -245,10 +245,10 @@ def _table(cell: Sequence[dict]) -> str:
                 *(_spread([score[metric] for score in scores]) for metric in ("mse", "mae")),
                 _spread([score["units"]["mase"] for score in scores], 3),
                 _range([score["parameters"] for score in scores]),
-                f"{roles[role]['milliseconds']:.1f}",
+                milliseconds_text(scores),
             ]
         )
-    headers = ["model", "test MSE", "test MAE", "MASE", "parameters", "ms / 32 windows"]
+    headers = ["model", "test MSE", "test MAE", "MASE", "parameters", "ms, batch 32"]
     return tabulate(rows, headers, "github", disable_numparse=True, colalign=("left", *["right"] * 5))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from huggingface_hub import ModelCard
 
-from ..evaluation.report import TITLES, results_table
+from ..evaluation.report import TITLES, measured_on, results_table
 from .card import LICENSE, CardContent, DataSource, Measured, history_note, names, plain, settings_table
 from .lineage import heard_teacher, hub_ids, lineage
 
@@ -143,11 +143,11 @@ def _shown(value: object) -> str:
 
 def results_text(results: dict) -> str:
     """The table with all controls, and what it says in a sentence."""
-    hardware, threads = results["hardware"], results["hardware"]["threads"]
+    spread = ", the middle half of the rounds beside the median" if "latency" in results else ""
     return (
         "All test windows; MSE and MAE on values standardised with the train rows' mean and deviation; MASE in the "
-        f"data's units, against a season of {results['data']['season']} steps; milliseconds on {hardware['device']}, "
-        f"{threads} thread{'s' if threads != 1 else ''}.\n\n{results_table(results['models'])}\n\n"
+        f"data's units, against a season of {results['data']['season']} steps; milliseconds of 32 windows on "
+        f"{measured_on(results)}{spread}.\n\n{results_table(results['models'])}\n\n"
         f"{comparison(results['models'])}"
     )
 

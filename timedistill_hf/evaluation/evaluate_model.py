@@ -1,16 +1,15 @@
-"""One function that scores any forecaster on windows: standardised errors, errors in units, milliseconds."""
+"""Scores of any forecaster on windows: standardised errors, errors in units, and what results hold beside them."""
 
-import statistics
-import time
+from collections.abc import Mapping
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ..adapters import run_model
 from ..data.windows import ForecastData, split_targets, windows_at_once
-from ..student import inference_copy
+from .latency import measure_latency
 from .metrics import StandardizedErrors, UnitErrors
 
 
@@ -48,30 +47,22 @@ def evaluate_model(
     return {**standardized.compute(), "units": {**units.compute(), "season": data.series.season}}
 
 
-@torch.no_grad()
-def milliseconds_per_batch(model: nn.Module, windows: Dataset, *, batch_size: int = 32, repeats: int = 15) -> float:
-    """Median time of one forecast of `batch_size` windows, on the model's device and current threads.
+def score_models(models: Mapping[str, tuple[nn.Module, ForecastData]], *, batch_size: int) -> dict[str, dict]:
+    """What results hold of models: errors on all test windows, `parameters`, `latency`, and of that `milliseconds`.
 
-    A student forecasts by its fused copy, as it does where it is served.
+    `latency` is that of [`measure_latency`], `milliseconds` its median for 32 windows.
+
+    Args:
+        models: each with the data that it takes, by role.
     """
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    inputs, _ = split_targets(default_collate([windows[index % len(windows)] for index in range(batch_size)]))
-    inputs = {name: value.to(device) for name, value in inputs.items()}
-    model = inference_copy(model.eval())
-    times = []
-    for _ in range(repeats + 3):
-        start = time.perf_counter()
-        run_model(model, inputs)
-        if device.type != "cpu":
-            torch.accelerator.synchronize()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times[3:])
-
-
-def score_model(model: nn.Module, data: ForecastData, *, batch_size: int, label: str) -> dict:
-    """What results hold of a model: its errors on all test windows, `parameters` and `milliseconds` (32 windows)."""
-    return {
-        **evaluate_model(model, data, data.test, batch_size=batch_size, label=label),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "milliseconds": milliseconds_per_batch(model, data.test),
+    scores = {
+        name: {
+            **evaluate_model(model, data, data.test, batch_size=batch_size, label=name),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        }
+        for name, (model, data) in models.items()
     }
+    latency = measure_latency({name: (model, data.test) for name, (model, data) in models.items()})
+    for name, found in latency.items():
+        scores[name] |= {"milliseconds": found["32"]["median"], "latency": found}
+    return scores

@@ -2,7 +2,9 @@
 
 import dataclasses
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from statistics import fmean
 
 import torch
 from tabulate import tabulate
@@ -10,7 +12,8 @@ from torch import nn
 
 from ..data.windows import ForecastData
 from ..teachers.signal import FrozenTeacher
-from .evaluate_model import score_model
+from .evaluate_model import score_models
+from .latency import conditions
 
 
 ROWS = ("student", "student_no_kd", "teacher", "linear", "seasonal_naive")
@@ -50,12 +53,13 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
     Args:
         models: by role; each is scored on its own device.
     """
-    scores = {}
-    for name, model in models.items():
-        windows = model.prepare(data) if isinstance(model, FrozenTeacher) else data
-        scores[name] = score_model(model, windows, batch_size=batch_size, label=name)
+    prepared = {
+        name: (model, model.prepare(data) if isinstance(model, FrozenTeacher) else data)
+        for name, model in models.items()
+    }
+    device = next(models["student"].parameters()).device
     return {
-        "models": scores,
+        "models": score_models(prepared, batch_size=batch_size),
         "data": {
             "name": data.series.name,
             "note": data.series.note,
@@ -67,7 +71,8 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
             "freq": data.series.freq,
             "timestamp_column": data.series.timestamp_column,
         },
-        "hardware": hardware(next(models["student"].parameters()).device),
+        "hardware": hardware(device),
+        "latency": conditions(device),
         "versions": versions(),
     }
 
@@ -85,12 +90,32 @@ def results_table(models: dict[str, dict], tablefmt: str = "github") -> str:
             f"{result['mae']:.4f}",
             f"{result['units']['mase']:.3f}",
             f"{result['parameters']:,}",
-            f"{result['milliseconds']:.1f}",
+            milliseconds_text([result]),
         ]
         for name, result in sorted(models.items(), key=lambda item: _place(item[0]))
     ]
-    headers = ["model", "test MSE (standardised)", "test MAE (standardised)", "MASE", "parameters", "ms / 32 windows"]
+    headers = ["model", "test MSE (standardised)", "test MAE (standardised)", "MASE", "parameters", "ms, batch 32"]
     return tabulate(rows, headers=headers, tablefmt=tablefmt, disable_numparse=True, colalign=("left", *["right"] * 5))
+
+
+def milliseconds_text(scores: Sequence[dict]) -> str:
+    """Of a batch of 32, with the middle half of the rounds; of several seeds the mean of the medians and their range.
+
+    Results that were written before there was a spread have none.
+    """
+    values = [score["milliseconds"] for score in scores]
+    low, high = min(values), max(values)
+    if len(scores) == 1 and "latency" in scores[0]:
+        low, high = (scores[0]["latency"]["32"][name] for name in ("low", "high"))
+    middle, low, high = (f"{value:.3g}" if value < 10 else f"{value:.1f}" for value in (fmean(values), low, high))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def measured_on(results: dict) -> str:
+    """How the milliseconds of a `results.json` were measured, such as "cpu, 1 thread, processor time"."""
+    about = results.get("latency") or results["hardware"]
+    threads = f"{about['threads']} thread{'s' if about['threads'] != 1 else ''}"
+    return f"{about['device']}, {threads}, {about.get('clock', 'wall time')}"
 
 
 def _place(name: str) -> int:
@@ -98,7 +123,7 @@ def _place(name: str) -> int:
 
 
 def hardware(device: torch.device | str = "cpu") -> dict:
-    """Where the milliseconds were measured."""
+    """Where a run was at work."""
     return {
         "device": torch.device(device).type,
         "threads": torch.get_num_threads(),

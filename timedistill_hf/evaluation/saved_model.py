@@ -11,7 +11,8 @@ from ..loading import check_fits, commit_of_model, find_processor, load_model
 from ..processor import TimeDistillProcessor
 from ..teachers import Teacher
 from .controls import SeasonalNaive
-from .evaluate_model import score_model
+from .evaluate_model import score_models
+from .latency import conditions
 from .report import hardware, versions
 
 
@@ -41,13 +42,13 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
         data = model.prepare(data)
         model.check_time_features(data.num_time_features)
     models = {role: model, "seasonal_naive": SeasonalNaive(data.series.season, horizon)}
+    device = next(model.parameters()).device
     results = {
         "role": role,
         "model": settings.model,
-        "models": {
-            name: score_model(candidate, data, batch_size=settings.batch_size, label=name)
-            for name, candidate in models.items()
-        },
+        "models": score_models(
+            {name: (candidate, data) for name, candidate in models.items()}, batch_size=settings.batch_size
+        ),
         "data": {
             "name": data.series.name,
             "note": data.series.note,
@@ -55,7 +56,8 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
             "rows": dataclasses.asdict(data.split),
             "windows": len(data.test),
         },
-        "hardware": hardware(next(model.parameters()).device),
+        "hardware": hardware(device),
+        "latency": conditions(device),
         "versions": versions(),
     }
     if settings.output is not None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from ..evaluation.report import TITLES
+from ..evaluation.report import TITLES, measured_on
 from .style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, tidy
 
 
@@ -32,20 +32,26 @@ class Point:
     Args:
         role: as under `models` in `results.json`.
         milliseconds: of a batch of 32 windows.
+        spread: their quartiles, where results have them.
     """
 
     role: str
     mse: float
     milliseconds: float
     parameters: int
+    spread: tuple[float, float] | None = None
 
 
 def points_of(results: dict) -> list[Point]:
     """All models of a `results.json`."""
     return [
-        Point(role, score["mse"], score["milliseconds"], score["parameters"])
+        Point(role, score["mse"], score["milliseconds"], score["parameters"], _spread(score))
         for role, score in results["models"].items()
     ]
+
+
+def _spread(score: dict) -> tuple[float, float] | None:
+    return (score["latency"]["32"]["low"], score["latency"]["32"]["high"]) if "latency" in score else None
 
 
 def bubble_area(parameters: int) -> float:
@@ -55,6 +61,8 @@ def bubble_area(parameters: int) -> float:
 
 def accuracy_figure(runs: Sequence[dict], title: str = "") -> Figure:
     """Test MSE over milliseconds, a panel for each data set and horizon, a mark a model, a bubble for its parameters.
+
+    A line through a mark is the middle half of its times.
 
     Args:
         runs: the contents of `results.json`, several seeds of one cell among them or not.
@@ -74,7 +82,7 @@ def accuracy_figure(runs: Sequence[dict], title: str = "") -> Figure:
         axis.set_title(name, loc="left", fontsize=10)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    machines = sorted({_machine(run["hardware"]) for run in runs})
+    machines = sorted({measured_on(run) for run in runs})
     for place in range(len(panels)):
         if place % columns == 0:
             axes[place].set_ylabel("test MSE, standardised")
@@ -109,6 +117,8 @@ def _panel(axis: Axes, points: Sequence[Point], styles: dict[str, tuple[str, str
                 [point.milliseconds], [point.mse], s=bubble_area(point.parameters), facecolor=color, alpha=0.18,
                 edgecolor="none",
             )  # fmt: skip
+        if point.spread:
+            axis.hlines(point.mse, *point.spread, color=color, linewidth=1.2)
         axis.plot(
             [point.milliseconds], [point.mse], linestyle="none", marker=marker, color=color, markersize=6,
             markeredgecolor=color if marker == "x" else "black", markeredgewidth=1.6 if marker == "x" else 0.5,
@@ -148,11 +158,6 @@ def _legend(figure: Figure, styles: dict[str, tuple[str, str]], sizes: dict[str,
         handles=marks + bubbles, loc="outside lower center", ncols=3, frameon=False, fontsize=9, handletextpad=1.2,
         labelspacing=0.9,
     )  # fmt: skip
-
-
-def _machine(hardware: dict) -> str:
-    threads = hardware["threads"]
-    return f"{hardware['device']}, {threads} thread{'s' if threads != 1 else ''}"
 
 
 def _label(role: str, sizes: dict[str, int]) -> str:
