@@ -19,7 +19,7 @@ from .processor import TimeDistillProcessor
 from .student import TimeDistillForPrediction, fuse
 from .student.fusing_timedistill import FusedStudent
 from .student.normalization_timedistill import fill_missing
-from .student.serving_timedistill import forecast_in_units
+from .student.serving_timedistill import forecast_in_units, mean_and_deviation, trained_scaler
 
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -29,7 +29,8 @@ SAME = 1e-4  # of each channel's largest forecast: how far the graph may be from
 class ForecastGraph(nn.Module):
     """What the graph computes: a fused student, with missing values filled and, in the data's units, their scaler.
 
-    Windows lie channel by channel from the first step on: no product then has to read them across.
+    As [`forecast_in_units`], but that nothing can be refused. Windows lie channel by channel from the first step on, so
+    that no product has to read them across.
 
     Args:
         model: the fused student.
@@ -41,24 +42,38 @@ class ForecastGraph(nn.Module):
         self.model = model
         self.is_scaled = processor is not None
         if self.is_scaled:
-            self.register_buffer("mean", torch.tensor(processor.mean, dtype=torch.float64).unsqueeze(1))
-            self.register_buffer("std", torch.tensor(processor.std, dtype=torch.float64).unsqueeze(1))
-        # as tensors: a number becomes float32 in the graph
-        codes = () if processor is None else processor.sentinels
-        self.register_buffer("missing_values", torch.tensor(codes, dtype=torch.float64))
+            mean, std = (value[:-1].unsqueeze(1) for value in trained_scaler(vars(processor)))
+            self.register_buffer("mean", mean)
+            self.register_buffer("std", std)
+            self.has_constant = bool(std.isnan().any())
+            # as tensors, since a number becomes float32 in the graph; as either type writes it
+            codes = torch.tensor(processor.sentinels, dtype=torch.float64)
+            self.register_buffer("missing_values", torch.cat([codes, codes.float().double()]).unique())
 
     def forward(self, past_values: torch.Tensor) -> torch.Tensor:
         values = past_values.transpose(1, 2).contiguous()
-        for code in self.missing_values:
+        for code in self.missing_values if self.is_scaled else ():
             values = torch.where(values == code, torch.nan, values)
+        if self.is_scaled:
+            loc, scale = self._scaler(values)
         values = _fill_where_missing(values)
         known = ~values[..., -1:].isnan()
         if self.is_scaled:
-            values = (values - self.mean) / self.std
+            if self.model.follows_level:
+                loc = values.mean(dim=2, keepdim=True)
+            values = (values - loc) / torch.where(scale > 0, scale, 1.0)
         forecast = self.model.forecast_channels(values.to(self.model.dtype)).to(values.dtype)
         if self.is_scaled:
-            forecast = forecast * self.std + self.mean
+            forecast = forecast * scale + loc
         return torch.where(known, forecast, torch.nan).transpose(1, 2)
+
+    def _scaler(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation of each channel, a window's own where the channel was constant in training."""
+        if not self.has_constant:
+            return self.mean, self.std
+        is_own = self.std.isnan()
+        own = mean_and_deviation(values, 2)
+        return tuple(torch.where(is_own, value, given) for value, given in zip(own, (self.mean, self.std)))
 
 
 def _fill_where_missing(values: torch.Tensor) -> torch.Tensor:
@@ -156,6 +171,7 @@ def _metadata(model: TimeDistillForPrediction, processor: TimeDistillProcessor, 
         "freq": processor.freq,
         "mean": processor.mean,
         "std": processor.std,
+        "constant_columns": processor.constant_columns,
         "missing_values": list(processor.sentinels),
     }
     return {f"timedistill.{name}": json.dumps(value) for name, value in facts.items()}
@@ -169,14 +185,15 @@ def _check(path: Path, model: nn.Module, processor: TimeDistillProcessor, units:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     shape = (processor.context_length, len(processor.columns))
     mean, std = torch.tensor([processor.mean, processor.std], dtype=torch.float64).view(2, 1, 1, -1)
+    scaler = [value[None, None, :-1] for value in trained_scaler(vars(processor))]
     if units == "standardized":
-        mean, std = torch.zeros_like(mean), torch.ones_like(std)
+        scaler = mean, std = torch.zeros_like(mean), torch.ones_like(std)
     for x in _windows(shape):
         x = x * std + mean
         (found,) = session.run(None, {"past_values": x.numpy().astype(_dtype(units))})
         expected = torch.empty(0, processor.prediction_length, shape[1])
         if len(x):
-            expected, _ = forecast_in_units(model, x, mean, std)
+            expected, _ = forecast_in_units(model, x, *scaler)
         if found.shape != expected.shape or (np.isnan(found) != np.isnan(expected.numpy())).any():
             raise InputError(f"the ONNX graph gives no forecast where the student does, or another shape: {remedy}")
         # in deviations: beside a high level every difference is small
@@ -192,7 +209,7 @@ def _check(path: Path, model: nn.Module, processor: TimeDistillProcessor, units:
 
 
 def _windows(shape: tuple[int, int]) -> Iterator[torch.Tensor]:
-    """Random standardised windows: of no, one and several series, whole and with each kind of gap."""
+    """Random standardised windows: of no, one and several series, whole, with each kind of gap, and flat."""
     generator = torch.Generator().manual_seed(0)
     for batch in (0, 1, 3):
         yield torch.randn(batch, *shape, generator=generator, dtype=torch.float64)
@@ -203,6 +220,7 @@ def _windows(shape: tuple[int, int]) -> Iterator[torch.Tensor]:
     x[3, :, 0] = torch.nan
     x[4][torch.rand(shape, generator=generator) < 0.5] = torch.nan
     x[5, :-1] = torch.nan
+    x[6] = 0.5
     yield x
 
 
@@ -213,7 +231,8 @@ def _quiet_exporter() -> Iterator[None]:
     level = exporter.level
     exporter.setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        for kind in (FutureWarning, RuntimeWarning):
+            warnings.simplefilter("ignore", kind)
         try:
             yield
         finally:

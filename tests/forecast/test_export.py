@@ -115,6 +115,7 @@ def test_what_the_graph_tells_of_itself(shifted, graph):
         "freq": "h",
         "mean": processor.mean,
         "std": processor.std,
+        "constant_columns": [],
         "missing_values": [],
     }
     (given,), (gives,) = model.graph.input, model.graph.output
@@ -181,16 +182,27 @@ def test_each_form_alone(tmp_path, architecture, level, bound):
     check_form(combination([{"architecture": architecture}], [0.7], **bound), tmp_path / "one.onnx", "data")
 
 
-def test_high_levels_and_codes_that_mean_missing(tmp_path):
-    """A level costs no digits; a code is compared in full precision."""
-    forecaster, levels, codes = of_form(tiny("linear", normalization="mean")), [2e8, 0.0, -1e10], [-9999.9, 1e30]
-    windows = with_gaps(np.random.default_rng(0).normal(size=(7, 29, 3)))
-    moved = TimeDistillProcessor(["a", "b", "c"], levels, [1.0] * 3, **LENGTHS, missing_value=codes)
+def test_high_levels_codes_that_mean_missing_and_constant_channels(tmp_path):
+    """A level costs no digits, of training or not; a code is compared in full precision; what is flat stays flat."""
+    forecaster, levels, codes = of_form(tiny("linear", normalization="mean")), [2e8, 7.0, -1e10], [-9999.9, 1e30]
+    windows = with_gaps(np.random.default_rng(0).normal(size=(9, 29, 3)))
+    moved = TimeDistillProcessor(
+        ["a", "b", "c"], levels, [1.0] * 3, **LENGTHS, missing_value=codes, constant_columns=["b"]
+    )
     path = export_onnx(forecaster.model, moved, tmp_path / "student.onnx")
     given = np.where(np.isnan(windows), np.where(np.arange(3) == 1, *codes), windows + levels)
     given[6] = windows[6] + levels
+    given[7, :, 1] = 0.1
     forecaster.processor.mean, forecaster.processor.std = [0.0] * 3, [1.0] * 3
-    np.testing.assert_allclose(forecast(path, given) - levels, expected(forecaster, windows), rtol=0, atol=1e-4)
+    found, trained = forecast(path, given) - levels, [0, 2]
+    np.testing.assert_allclose(found[..., trained], expected(forecaster, windows)[..., trained], rtol=0, atol=1e-4)
+    # a channel that was constant in training: by mean and deviation of its window
+    own_mean, own_std = (of(windows[8, :, 1]) for of in (np.mean, np.std))
+    scaled = expected(forecaster, (windows[[8]] - own_mean) / own_std)[0, :, 1]
+    np.testing.assert_allclose(found[8, :, 1], scaled * own_std + own_mean, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found[7, :, 1] + levels[1], 0.1, rtol=1e-12)
+    far = forecast(path, given[[0, 8]] + 1e9) - 1e9 - levels  # where no window of training was
+    np.testing.assert_allclose(far[..., trained], found[[0, 8]][..., trained], rtol=0, atol=1e-3)
     facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert json.loads(facts["timedistill.missing_values"]) == codes
 
