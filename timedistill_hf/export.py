@@ -29,7 +29,7 @@ SAME = 1e-4  # of each channel's largest forecast: how far the graph may be from
 class ForecastGraph(nn.Module):
     """What the graph computes: a fused student, with missing values filled and, in the data's units, their scaler.
 
-    As [`forecast_in_units`], but that nothing can be refused. Windows lie channel by channel from the first step on, so
+    As [`forecast_in_units`], but nothing can be refused. Windows lie channel by channel from the first step on, so
     that no product has to read them across.
 
     Args:
