@@ -233,7 +233,7 @@ def test_a_solved_model_has_the_error_of_the_ridge_that_was_taken(data, tmp_path
     args = ForecastTrainingArguments(str(tmp_path), report_to="none", disable_tqdm=True)
     trainer = ForecastTrainer(TimeDistillForPrediction(config), args, **data.for_trainer())
     ClosedForm(data)(trainer)
-    errors = [entry["eval_mse"] for entry in trainer.state.log_history]
+    errors = [ridge.validation_mse for ridge in trainer.ridges]
     assert min(errors) < errors[-1]
     text = trainer.model_card("solved").content
     assert f"MSE {min(errors):.4f}" in text

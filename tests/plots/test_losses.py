@@ -62,4 +62,4 @@ def test_long_names_and_terms_that_die_down_stay_readable():
 
 def test_nothing_is_drawn_of_what_logged_nothing():
     assert loss_figure({}) is None
-    assert loss_figure({"a": [], "b": LOG[:1], "solved": [{"input_noise": 0.1, "eval_mse": 1.0}]}) is None
+    assert loss_figure({"a": [], "b": LOG[:1], "solved by 0.1.0": [{"input_noise": 0.1, "eval_mse": 1.0}]}) is None

@@ -100,7 +100,7 @@ def test_it_is_ridge_regression_and_validation_chooses(data, tmp_path):
             np.testing.assert_allclose(run.model.backbone.projection.bias.detach(), best[-1], atol=2e-5)
     assert run.model.config.input_noise == INPUT_NOISES[int(np.argmin(errors))]
     assert 0 < int(np.argmin(errors)) < len(INPUT_NOISES) - 1  # else little is chosen
-    np.testing.assert_allclose([entry["eval_mse"] for entry in run.state.log_history], errors, rtol=1e-5)
+    np.testing.assert_allclose([ridge.validation_mse for ridge in run.ridges], errors, rtol=1e-5)
     assert run.evaluate()["eval_mse"] == pytest.approx(min(errors), rel=1e-5)
 
 

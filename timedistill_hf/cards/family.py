@@ -35,7 +35,8 @@ def family_cards(results_dir: str | Path) -> dict[str, ModelCard]:
     for path in sorted(Path(results_dir).rglob("*.json")):
         results = _read(path)
         in_matrix = path.parent != Path(results_dir)
-        if "student" in results.get("models", {}) and in_matrix == ("cell" in results) and not _is_variant(results):
+        is_variant = results.get("cell", {}).get("base") is not None
+        if "student" in results.get("models", {}) and in_matrix == ("cell" in results) and not is_variant:
             families.setdefault(_family(path, results), []).append((path.stem, results))
     return {f"{name}.md": _card(name, runs) for name, runs in sorted(families.items())}
 
@@ -59,10 +60,6 @@ def _read(path: Path) -> dict:
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)!r} cannot be read ({error}): write it anew, or delete it") from error
     return content if isinstance(content, dict) else {}
-
-
-def _is_variant(results: dict) -> bool:
-    return results.get("cell", {}).get("base") is not None
 
 
 def _family(path: Path, results: dict) -> str:

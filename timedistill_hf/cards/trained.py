@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huggingface_hub import ModelCard
 from transformers import PreTrainedConfig, Trainer, TrainingArguments
@@ -25,6 +26,9 @@ from .card import (
 )
 
 
+if TYPE_CHECKING:
+    from ..training.forecast_trainer import Ridge
+
 _ARGUMENTS = (
     "alpha", "beta", "num_scales", "temperature", "kl_reduction", "kl_floor", "teacher_loss", "loss",
     "frequency_weight", "learning_rate", "lr_scheduler_type", "lr_epoch_decay", "weight_decay", "max_grad_norm",
@@ -42,7 +46,8 @@ class Trained:
         parameters: their number, where it can be counted.
         processor: of its data, if it is one of this package.
         args: of the training.
-        log_history: as the trainer's state has it; of a solved model an entry for each ridge.
+        log_history: as the trainer's state has it.
+        ridges: of a model that was solved in closed form, all that were tried.
         steps, epochs: that were trained.
         windows: `"train"` and `"validation"`, how many, as far as known.
         lineage: text on what it was made from.
@@ -55,6 +60,7 @@ class Trained:
     processor: TimeDistillProcessor | None = None
     args: TrainingArguments | None = None
     log_history: Sequence[Mapping] = ()
+    ridges: Sequence["Ridge"] = ()
     steps: int = 0
     epochs: float | None = None
     windows: Mapping[str, int] | None = None
@@ -92,6 +98,7 @@ def trainer_card(
         processor=processor if isinstance(processor, TimeDistillProcessor) else None,
         args=trainer.args,
         log_history=trainer.state.log_history,
+        ridges=getattr(trainer, "ridges", ()),
         steps=trainer.state.global_step,
         epochs=trainer.state.epoch,
         windows=_windows(trainer),
@@ -139,7 +146,7 @@ def trained_card(
             ("Lineage", trained.lineage),
             ("Data", _data(trained, source, datasets)),
             ("Training", _training(trained)),
-            ("Results", _results(errors, split, _is_solved(trained))),
+            ("Results", _results(errors, split, bool(trained.ridges))),
         ],
         limits=_limits(context),
         version=__version__,
@@ -172,18 +179,10 @@ def saved_step(trained: Trained) -> int | None:
     return choose(evaluations, key=lambda entry: entry[metric])["step"]
 
 
-def _is_solved(trained: Trained) -> bool:
-    """Whether its weights were found in closed form, with a ridge that the validation windows chose."""
-    return bool(trained.log_history) and all("input_noise" in entry for entry in trained.log_history)
-
-
 def _saved_errors(trained: Trained) -> dict[str, float] | None:
-    """The validation errors of what is saved: of its own step, and the latest if there are several.
-
-    Of a solved model, whose log has an entry for each ridge in place of steps, those of the best.
-    """
-    if _is_solved(trained):
-        return _logged([min(trained.log_history, key=lambda entry: entry["eval_mse"])], "eval")
+    """The validation errors of what is saved: of the best ridge, or of its own step, the latest of several."""
+    if trained.ridges:
+        return {"mse": min(ridge.validation_mse for ridge in trained.ridges)}
     step = saved_step(trained)
     return _logged([entry for entry in trained.log_history if entry.get("step") == step], "eval")
 
@@ -237,11 +236,11 @@ def _data(trained: Trained, source: DataSource | None, datasets: Sequence[str]) 
 
 
 def _training(trained: Trained) -> str:
-    if _is_solved(trained):
-        best = min(trained.log_history, key=lambda entry: entry["eval_mse"])
+    if trained.ridges:
+        best = min(trained.ridges, key=lambda ridge: ridge.validation_mse)
         return (
-            f"Solved in closed form for squared errors, not trained by steps. Of {len(trained.log_history)} ridges "
-            f"the one with the least validation error was taken (input_noise {best['input_noise']:g})."
+            f"Solved in closed form for squared errors, not trained by steps. Of {len(trained.ridges)} ridges "
+            f"the one with the least validation error was taken (input_noise {best.input_noise:g})."
         )
     if not trained.steps or trained.args is None:
         return ""

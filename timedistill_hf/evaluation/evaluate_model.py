@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from ..adapters import run_model
+from ..adapters import device_of, run_model
 from ..data.windows import ForecastData, split_targets, windows_at_once
 from .latency import measure_latency
 from .metrics import StandardizedErrors, UnitErrors
@@ -30,7 +30,7 @@ def evaluate_model(
         with the `season` that MASE refers to.
     """
     standardized, units = StandardizedErrors(), UnitErrors(data.naive_errors)
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     model.eval()
     batch_size = windows_at_once(batch_size, data.num_input_channels)
     for batch in tqdm(DataLoader(windows, batch_size=batch_size), desc=f"evaluating {label}", leave=False):

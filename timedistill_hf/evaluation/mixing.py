@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..adapters import run_model
+from ..adapters import device_of, run_model
 from ..data.windows import split_targets, windows_at_once
 from ..errors import InputError
 
@@ -32,7 +32,7 @@ def error_products(models: Sequence[nn.Module], windows: Dataset, batch_size: in
     Raises:
         InputError: the windows hold no observed truth.
     """
-    devices = [_device_of(model.eval()) for model in models]
+    devices = [device_of(model.eval()) for model in models]
     if len(windows):
         batch_size = windows_at_once(batch_size, windows[0]["future_values"].shape[-1])
     total, entries = torch.zeros(len(models), len(models), dtype=torch.float64), 0
@@ -111,7 +111,3 @@ def _least_norm(quadratic: torch.Tensor) -> torch.Tensor:
     found, _ = nnls((rows / sizes).numpy(), goal.numpy(), maxiter=_MOST_STEPS * len(quadratic))
     weights = torch.from_numpy(found) / sizes
     return weights / weights.sum()
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

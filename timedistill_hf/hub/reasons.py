@@ -16,6 +16,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from ..errors import first_line
+
 
 _LOG_IN = "log in (hf auth login) or set HF_TOKEN"
 _KINDS = {"model": "model", "dataset": "data set"}
@@ -69,7 +71,7 @@ def hub_reason(
     if status == 412:
         return f"{name} was changed by someone else meanwhile: try again"
     if status is not None and not of(EntryNotFoundError):
-        return f"the Hub answered {status} for {name} ({_first_line(answer)}): try again later"
+        return f"the Hub answered {status} for {name} ({first_line(answer)}): try again later"
     broken = of(HTTPError, ConnectionError, TimeoutError)
     if (broken is not None and status is None) or of(LocalEntryNotFoundError):
         kind_of_break = f" ({type(broken).__name__})" if broken is not None else ""
@@ -84,7 +86,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

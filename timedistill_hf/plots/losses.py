@@ -28,7 +28,7 @@ def curves(log_history: Sequence[Mapping]) -> dict[str, tuple[list[int], list[fl
     """Steps and values of each logged loss and validation error, by its name in the log."""
     found: dict[str, tuple[list[int], list[float]]] = {}
     for entry in log_history:
-        if "step" not in entry:  # solved, not trained by steps
+        if "step" not in entry:  # a ridge, which 0.1.0 logged
             continue
         for name in (*_TERMS, *_VALIDATION):
             if entry.get(name) is not None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from ..adapters import device_of
 from ..errors import InputError
 from ..hub_names import hub_origin
 from .pooling import check_pooling, pool_feature
@@ -175,7 +176,7 @@ class FrozenTeacher(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where its weights are; the CPU where it has none."""
-        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        return device_of(self)
 
     def prepare(self, data: "ForecastData") -> "ForecastData":
         """The data with all that it needs in their windows."""

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from ..adapters import device_of
 from ..cli.output_settings import WriteForecastsSettings
 from ..cli.settings import DataSettings
 from ..data.windows import ForecastData, split_targets
@@ -72,7 +73,7 @@ def _tables(
     forecaster: nn.Module, data: ForecastData, part: str, batch_size: int, schema: pa.Schema
 ) -> Iterator[pa.Table]:
     windows = getattr(data, part)
-    device = next((parameter.device for parameter in forecaster.parameters()), torch.device("cpu"))
+    device = device_of(forecaster)
     stamps = data.series.timestamps
     names = pa.array([str(name) for name in data.series.columns])
     origin = windows.first_origin

@@ -28,7 +28,7 @@ from ..student import TimeDistillConfig
 from ..student.normalization_timedistill import fill_missing
 from ..teachers.store import split_signal
 from ..teachers.table import ForecastWindows
-from .forecast_trainer import ForecastTrainer
+from .forecast_trainer import ForecastTrainer, Ridge
 from .known_targets import KnownTargets
 from .moments import WindowMoments, series_of
 from .normal_equations import INPUT_NOISES, Teaching, solve_known, solve_whole
@@ -139,10 +139,7 @@ class ClosedForm:
         projection.weight.copy_(maps[best].T)
         projection.bias.copy_(biases[best])
         config.input_noise = INPUT_NOISES[best]
-        trainer.state.log_history = [
-            {"input_noise": noise, "eval_mse": error}
-            for noise, error in zip(INPUT_NOISES, errors.tolist(), strict=True)
-        ]
+        trainer.ridges = tuple(map(Ridge, INPUT_NOISES, errors.tolist()))
         logger.info("solved in closed form: input_noise=%g, validation MSE %.4f", config.input_noise, errors[best])
         return True
 

@@ -3,7 +3,7 @@
 import json
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from huggingface_hub import CommitInfo
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
 
+class Ridge(NamedTuple):
+    """One of the ridges that a closed form was solved with."""
+
+    input_noise: float
+    validation_mse: float
+
+
 class ForecastTrainer(Trainer):
     """Trains a model with `past_values -> prediction_outputs` on windows: teachers, controls, plain students.
 
@@ -39,6 +46,9 @@ class ForecastTrainer(Trainer):
         processing_class: the data's [`TimeDistillProcessor`], saved beside every checkpoint.
         teacher_forcing: whether the model reads `future_values` in training steps (never in evaluation).
         adapter: how a model with other names is read; the one known for its `model_type` where `None`.
+
+    Attributes:
+        ridges: of a model that was solved in closed form, not trained by steps, all that were tried; else none.
     """
 
     loss_is_scaled_for_ga = False
@@ -55,6 +65,7 @@ class ForecastTrainer(Trainer):
         if not isinstance(args, ForecastTrainingArguments):
             raise InputError(f"args is a {type(args).__name__}: expected ForecastTrainingArguments(output_dir, ...)")
         super().__init__(model=model, args=args, **kwargs)
+        self.ridges: tuple[Ridge, ...] = ()
         self._teacher_forcing = teacher_forcing
         self.adapter = adapter or adapter_of(self.model)
         self._sums_per_window = False
