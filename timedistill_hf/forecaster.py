@@ -200,7 +200,7 @@ class Forecaster:
         try:
             forecast, _ = forecast_in_units(model, past, *scaler, run=run_model, **features)
         except UnusableWindow as error:
-            raise InputError(f"column {self.processor.columns[error.channel]!r} {error.reason}") from error
+            raise InputError(f"history: column {self.processor.columns[error.channel]!r} {error.reason}") from error
         return forecast.numpy()
 
 

@@ -201,6 +201,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         """
         values, features = self.window_of(data)
         past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
+        self._check_extremes(past_values)
         observed = ~torch.isnan(values)
         inputs = {"past_values": past_values} | ({} if observed.all() else {"past_observed_mask": observed})
         return BatchFeature(inputs | features)
@@ -254,15 +255,13 @@ class TimeDistillProcessor(FeatureExtractionMixin):
                 f"the last {self.context_length} steps of the history hold no known value in column "
                 f"{self.columns[int(unknown[0, 1])]!r}: give more history"
             )
-        self._check_extremes(values)
         return values
 
-    def _check_extremes(self, values: torch.Tensor) -> None:
+    def _check_extremes(self, past_values: torch.Tensor) -> None:
         """Raise where a value lies so far off that a forecast from it would be infinite."""
-        deviations = self.standardize(values).abs()
-        extreme = (deviations > MOST_DEVIATIONS).nonzero()
+        extreme = (past_values.abs() > MOST_DEVIATIONS).nonzero()
         if len(extreme):
-            far = deviations[tuple(extreme[0])].item()
+            far = past_values[tuple(extreme[0])].abs().item()
             raise InputError(
                 f"the history holds a value {far:.0e} deviations from the mean of training in column "
                 f"{self.columns[int(extreme[0, 2])]!r}: correct it, or pass NaN if it means missing"

@@ -195,8 +195,12 @@ def test_a_value_too_far_off_ends_in_an_error_everywhere(tmp_path):
     values = base().copy()
     values[-13, 1] = 1e30
     table = table_of(values)
-    with pytest.raises(InputError, match="deviations from the mean of training in column 'i1'"):
+    with pytest.raises(
+        InputError, match=r"column 'i1' holds a value more than .* deviations from the mean of training"
+    ):
         forecaster.predict(values)
+    with pytest.raises(InputError, match=r"a value 6e\+29 deviations from the mean of training in column 'i1'"):
+        data.processor(values)
     message = r"'i1' holds a value more than 1e\+15 deviations from the mean of training: correct it"
     with pytest.raises(InputError, match=f"history: the series {message}"):
         forecaster.predict_df(table)
