@@ -106,6 +106,7 @@ def test_packed_text(name, packed, tmp_path):
         ("x.csv.gz", gzip.compress(bytes(range(256)))),
         ("x.csv.gz", gzip.compress(b"")),
     ],
+    ids=["cut", "not packed", "zeros", "cut short", "no archive", "no text", "empty"],
 )
 def test_packed_badly(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
