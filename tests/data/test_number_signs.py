@@ -4,6 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import HORIZON
+from tests.forecast.tables import save, trained_on, wide
+from tests.scripts_helper import fails, run
+from timedistill_hf.cli.settings import DataSettings
 from timedistill_hf.data import load_series
 from timedistill_hf.errors import InputError
 
@@ -33,7 +37,7 @@ def table(path, separator, *columns, dates="%Y-%m-%d %H:%M"):
 @pytest.mark.parametrize("values", [MILLIONS, FRACTIONS], ids=["a sign twice", "both signs"])
 def test_what_can_be_read_in_one_way_is(values, separator, decimal, thousands, dates, tmp_path):
     path = table(tmp_path / "x.csv", separator, written(values, decimal, thousands), dates=dates)
-    np.testing.assert_array_equal(load_series(path).values[:, 0], np.float32(values))
+    np.testing.assert_allclose(load_series(path).values[:, 0], values, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("decimal", "thousands"), SIGNS)
@@ -44,7 +48,7 @@ def test_what_can_be_read_in_two_ways_is_refused_unless_said(separator, decimal,
     with pytest.raises(InputError, match=f"'1[.,]234' in column 'a', which can be read in {ambiguous}"):
         load_series(path)
     for signs in ({"thousands": thousands}, {"decimal": decimal}):
-        np.testing.assert_array_equal(load_series(path, **signs).values[:, 0], np.float32(INTEGERS))
+        np.testing.assert_allclose(load_series(path, **signs).values[:, 0], INTEGERS, rtol=1e-6)
     few = [value / 1000 for value in [1234, 15678, 123456] * 40]
     path = table(tmp_path / "y.csv", separator, [f"{value:.3f}".replace(".", thousands) for value in few])
     np.testing.assert_allclose(load_series(path, decimal=thousands).values[:, 0], few, rtol=1e-6)
@@ -89,9 +93,9 @@ def test_the_whole_file_is_looked_at(tmp_path):
 @pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f"])
 def test_spaces_and_other_signs(space, tmp_path):
     path = table(tmp_path / "x.csv", ";", [text.replace("'", space) for text in written(FRACTIONS, ",", "'")])
-    np.testing.assert_array_equal(load_series(path, thousands=" ").values[:, 0], np.float32(FRACTIONS))
+    np.testing.assert_allclose(load_series(path, thousands=" ").values[:, 0], FRACTIONS, rtol=1e-6)
     path = table(tmp_path / "y.csv", ";", written(FRACTIONS, ".", "'"))
-    np.testing.assert_array_equal(load_series(path, thousands="'").values[:, 0], np.float32(FRACTIONS))
+    np.testing.assert_allclose(load_series(path, thousands="'").values[:, 0], FRACTIONS, rtol=1e-6)
     with pytest.raises(InputError, match="thousands="):
         load_series(path)
 
@@ -100,9 +104,9 @@ def test_commas_in_quotes(tmp_path):
     path = table(tmp_path / "x.csv", ",", [f'"{text}"' for text in written(FRACTIONS, ".", ",")])
     with pytest.raises(InputError, match=r"thousands=','"):
         load_series(path)
-    np.testing.assert_array_equal(load_series(path, thousands=",").values[:, 0], np.float32(FRACTIONS))
+    np.testing.assert_allclose(load_series(path, thousands=",").values[:, 0], FRACTIONS, rtol=1e-6)
     path = table(tmp_path / "y.csv", ",", [f'"{text}"' for text in written(INTEGERS, ".", ",")])
-    np.testing.assert_array_equal(load_series(path, decimal=",").values[1:3, 0], np.float32([1.234, 15.678]))
+    np.testing.assert_allclose(load_series(path, decimal=",").values[1:3, 0], [1.234, 15.678], rtol=1e-6)
 
 
 def test_groups_of_two(tmp_path):
@@ -140,4 +144,22 @@ def test_text_of_other_tables(tmp_path):
     for source in (frame, tmp_path / "x.parquet"):
         series = load_series(source, id_column="id", decimal=",")
         assert series.columns == ("0.123",)
-        np.testing.assert_array_equal(series.values[:, 0], np.float32(FRACTIONS))
+        np.testing.assert_allclose(series.values[:, 0], FRACTIONS, rtol=1e-6)
+
+
+def test_the_flags_of_scripts(tmp_path, monkeypatch, capsys):
+    """forecast.py and backtest.py read with them what a DataFrame says; distill.py's settings, too."""
+    forecaster = trained_on(wide(names=["a"]).rename(columns={"date": "ds"}))
+    save(forecaster, tmp_path / "model")
+    path = table(tmp_path / "x.csv", ";", written(INTEGERS, ",", "."))
+    right = forecaster.predict(pd.DataFrame({"ds": HOURS, "a": INTEGERS}))
+    model = ("--model", tmp_path / "model", "--input", path, "--output")
+    assert "two ways" in fails(monkeypatch, capsys, "forecast.py", *model, tmp_path / "no.csv")
+    run(monkeypatch, "forecast.py", *model, tmp_path / "y.csv", "--thousands", ".")
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "y.csv")["a"], right["a"], rtol=1e-5)
+    last = ("--num_windows", "1", "--decimal", ",", "--duplicates", "last")
+    run(monkeypatch, "backtest.py", *model, tmp_path / "z.csv", *last)
+    assert pd.read_csv(tmp_path / "z.csv")["y"].tolist() == INTEGERS[-HORIZON:]
+    lengths = {"context_length": 24, "prediction_length": 6}
+    data = DataSettings(dataset=str(path), thousands=".", duplicates="mean", **lengths).load()
+    assert data.series.values[:, 0].tolist() == INTEGERS
