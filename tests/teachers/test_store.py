@@ -103,12 +103,12 @@ def test_filling_that_is_cut_off_goes_on_and_is_not_believed(data, teacher, tmp_
     whole = store_signal(teacher, data.train, tmp_path / "whole")
     save, saved = store_folder.save_file, []
 
-    def killed_inside_the_fifth(tensors, path):
+    def killed_inside_the_fifth(tensors, path, **kwargs):
         if len(saved) == 4:
-            save(dict(list(tensors.items())[:1]), path)  # half of it is on the disk
+            save(dict(list(tensors.items())[:1]), path, **kwargs)  # half of it is on the disk
             raise Killed
         saved.append(path)
-        save(tensors, path)
+        save(tensors, path, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(store_folder, "save_file", killed_inside_the_fifth)
