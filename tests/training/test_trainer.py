@@ -174,7 +174,7 @@ def test_a_checkpoint_without_its_regressor_is_refused(student, teacher, data, t
     build(student, teacher, data, tmp_path).train()
     checkpoint = next(tmp_path.glob("checkpoint-*"))
     (checkpoint / REGRESSOR_FILE).unlink()
-    with pytest.raises(InputError, match="no checkpoint of this distillation"):
+    with pytest.raises(InputError, match="was trained without the feature terms"):
         build(new_student(), teacher, data, tmp_path, num_train_epochs=2).train(resume_from_checkpoint=str(checkpoint))
 
 

@@ -18,6 +18,7 @@ from ..hub import HubTarget, publish
 from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping
+from .checkpoints import as_input_error, check_weights, checkpoint_to_resume
 from .interruption import SaveOnTerminationCallback
 
 
@@ -76,14 +77,33 @@ class ForecastTrainer(Trainer):
         if args.early_stopping_patience and args.eval_strategy != "no" and self.eval_dataset is not None:
             self.add_callback(ValidationEarlyStopping(args.early_stopping_patience))
 
-    def train(self, *args, **kwargs):
-        """As the stock one; SIGTERM (and Ctrl-C in a script) saves a checkpoint and ends it with [`Terminated`]."""
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs):
+        """As the stock one; SIGTERM (and Ctrl-C in a script) saves a checkpoint and ends it with [`Terminated`].
+
+        Raises:
+            InputError: the checkpoint that it is to go on from is not whole, or of another training.
+        """
+        if resume_from_checkpoint and not self.is_deepspeed_enabled:
+            resume_from_checkpoint = checkpoint_to_resume(resume_from_checkpoint, self.args)
+            self._check_checkpoint(resume_from_checkpoint)
         try:
-            output = super().train(*args, **kwargs)
+            output = super().train(resume_from_checkpoint, *args, **kwargs)
             self._on_termination.end(self.args)
             return output
         finally:
             self._on_termination.restore()
+
+    def _check_checkpoint(self, checkpoint: str) -> None:
+        """Raise an [`InputError`] where training cannot go on from that whole checkpoint."""
+        check_weights(checkpoint, self.model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with as_input_error(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with as_input_error(checkpoint):
+            super()._load_rng_state(checkpoint)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The supervised error over the batch's observed entries (`args.loss`, `args.frequency_weight`)."""

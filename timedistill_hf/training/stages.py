@@ -2,12 +2,10 @@
 
 import logging
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from accelerate import PartialState
-from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
@@ -19,12 +17,11 @@ from ..files import move_into_place, remove_leftovers, write_json
 from ..pretrained import load_weights
 from ..run_folder import HISTORY
 from .callbacks import ValidationEarlyStopping
+from .checkpoints import WEIGHTS, newest_complete_checkpoint
 from .forecast_trainer import ForecastTrainer
 
 
 logger = logging.getLogger(__name__)
-
-WEIGHTS = "model.safetensors"
 
 
 def run_stage(
@@ -107,33 +104,3 @@ def _restore_best(trainer: ForecastTrainer, folder: Path, checkpoint: str) -> No
     chosen = folder / f"{PREFIX_CHECKPOINT_DIR}-{best or state.global_step}"
     trainer.state = state
     trainer.model = load_weights(type(trainer.model), chosen).to(trainer.args.device)
-
-
-def newest_complete_checkpoint(folder: Path, world_size: int = 1) -> str | None:
-    """The newest checkpoint that all of `world_size` processes saved to its end."""
-    numbered = {}
-    for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        step = path.name.rpartition("-")[2]
-        if step.isdigit() and _is_complete(path, world_size):
-            numbered[int(step)] = path
-    return str(numbered[max(numbered)]) if numbered else None
-
-
-def _is_complete(checkpoint: Path, world_size: int) -> bool:
-    """Every file is there and whole. The main process writes `trainer_state.json` last, but waits for no other one."""
-    ranks = [""] if world_size == 1 else [f"_{rank}" for rank in range(world_size)]
-    wanted = [WEIGHTS, TRAINER_STATE_NAME, *(f"rng_state{rank}.pth" for rank in ranks)]
-    try:
-        TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-        for path in checkpoint.iterdir():
-            if path.suffix == ".safetensors":
-                with safe_open(path, framework="pt"):
-                    pass
-            elif path.suffix in (".pt", ".pth") and not zipfile.is_zipfile(path):
-                raise ValueError(path)
-        complete = all((checkpoint / name).is_file() for name in wanted) and any(checkpoint.glob("optimizer*"))
-    except (OSError, ValueError, TypeError, SafetensorError):
-        complete = False
-    if not complete:
-        logger.warning("%s was cut off while it was saved or removed, and is not used", checkpoint)
-    return complete

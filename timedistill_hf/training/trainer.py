@@ -17,6 +17,7 @@ from ..teachers.quality import warn_if_worse_than_naive
 from ..teachers.signal import FrozenTeacher, TeacherSignal
 from ..teachers.store import split_signal, stored_teacher_name
 from .arguments import TimeDistillTrainingArguments
+from .checkpoints import as_input_error
 from .forecast_trainer import ForecastTrainer
 
 
@@ -238,9 +239,15 @@ class TimeDistillTrainer(ForecastTrainer):
         names = {f"{REGRESSOR_NAME}.{name}" for name in self.regressor.state_dict()}
         self.model._keys_to_ignore_on_save -= names
 
-    def _own_parameters(self) -> dict[str, nn.Parameter]:
-        parameters = super()._own_parameters()
-        return {name: value for name, value in parameters.items() if not name.startswith(f"{REGRESSOR_NAME}.")}
+    def _check_checkpoint(self, checkpoint: str) -> None:
+        had = os.path.isfile(os.path.join(checkpoint, REGRESSOR_FILE))
+        if had != (self.regressor is not None):
+            said = ("with", "without") if had else ("without", "with")
+            raise InputError(
+                f"checkpoint {checkpoint!r} was trained {said[0]} the feature terms, this training is {said[1]}: give "
+                "the same beta, teacher and student to go on from it"
+            )
+        super()._check_checkpoint(checkpoint)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
@@ -252,7 +259,5 @@ class TimeDistillTrainer(ForecastTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None or self.regressor is None:
             return
-        path = os.path.join(checkpoint, REGRESSOR_FILE)
-        if not os.path.isfile(path):
-            raise InputError(f"{checkpoint!r} holds no {REGRESSOR_FILE}: it is no checkpoint of this distillation")
-        self.regressor.load_state_dict(load_file(path))
+        with as_input_error(checkpoint):
+            self.regressor.load_state_dict(load_file(os.path.join(checkpoint, REGRESSOR_FILE)))
