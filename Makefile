@@ -7,7 +7,7 @@ THREADS := $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 LAUNCH := $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
 	--num_cpu_threads_per_process $(THREADS)
 
-.PHONY: setup demo test test-slow reproduce report lint format clean
+.PHONY: setup demo test test-kernels test-slow reproduce report lint format clean
 
 setup: $(VENV)/.installed
 
@@ -23,6 +23,16 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# the suite under other kernels than the processor's own, and with one thread and two: rounding may differ, tests may not
+KERNELS := ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 ATEN_CPU_CAPABILITY=avx512 \
+	ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 OMP_NUM_THREADS=2
+TESTS ?= tests
+
+test-kernels: setup
+	for kernels in $(KERNELS); do \
+		echo "$$kernels"; env $$kernels $(BIN)/python -m pytest -q -n auto --dist loadfile $(TESTS) || exit 1; \
+	done
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

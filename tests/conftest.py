@@ -30,7 +30,7 @@ DATA_DIR = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 needs_real_data = pytest.mark.skipif(not DATA_DIR.is_dir(), reason=f"no real data: {DATA_DIR} is absent")
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 transformers.utils.logging.disable_progress_bar()
 
 

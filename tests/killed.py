@@ -1,16 +1,14 @@
-"""Runs scripts/distill.py and kills it from inside, with SIGKILL, at the N-th event of a phase; 0 only counts them.
+"""Runs scripts/distill.py, in a copy of this process that is killed from inside, with SIGKILL, at some event.
 
-    python -m tests.killed PHASE N COUNT_FILE [flags of distill.py]
-
-PHASE is teacher, store, student or any (which counts all). An event is a training step, a file opened for writing,
-renamed or removed, or a saved tensor file; one that is killed at is left half written, as if the machine had stopped
-inside the save. The counts go to COUNT_FILE at the end, as JSON.
+An event is a training step, a file opened for writing, renamed or removed, or a saved tensor file; one that is killed
+at is left half written, as if the machine had stopped inside the save.
 """
 
 import json
 import os
 import runpy
 import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,11 +16,18 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from tests.forked import run_forked
 
-torch.set_num_threads(1)
-fatal_phase, fatal, count_file = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+
 events = Counter()
 phases = ["other"]
+fatal_phase, fatal = "any", 0
+
+
+def run_and_kill(folder: Path, phase: str, number: int, *flags) -> subprocess.CompletedProcess:
+    """`distill.py` with these flags, killed at that event of the phase (teacher, store, student or any, which counts
+    all); with 0 it is not, and how many there were of each is in `events.json` of the folder."""
+    return run_forked(folder, _distill, folder / "events.json", phase, number, *map(str, flags))
 
 
 def event(half_written: str | None = None) -> None:
@@ -62,7 +67,9 @@ def within(phase: str, function):
     return wrapped
 
 
-def main() -> None:
+def _distill(count_file: Path, phase: str, number: int, *flags: str) -> None:
+    global fatal_phase, fatal
+    fatal_phase, fatal = phase, number
     safetensors.torch.save_file = saving(safetensors.torch.save_file, 1)
     torch.save = saving(torch.save, 1)
     from timedistill_hf import distillation, run_signal, run_student
@@ -83,11 +90,7 @@ def main() -> None:
 
     ForecastTrainer.training_step = counted
     script = Path(__file__).resolve().parents[1] / "scripts/distill.py"
-    sys.argv = [str(script), *sys.argv[4:]]
+    sys.argv = [str(script), *flags]
     sys.addaudithook(watch)
     runpy.run_path(str(script), run_name="__main__")
     count_file.write_text(json.dumps(dict(events)))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,15 @@
 """A run whose student is a combination: what it writes, and that a killed one ends as if it had never been."""
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.killed import run_and_kill
 from tests.scripts_helper import fails, generated_csv, run
 from timedistill_hf import Forecaster, TimeDistillForPrediction
 from timedistill_hf.cards import student_card
@@ -19,7 +18,6 @@ from timedistill_hf.evaluation.mixing import convex_weights, error_products
 from timedistill_hf.run_folder import LOCK
 
 
-ROOT = Path(__file__).resolve().parents[1]
 MEMBERS = ("linear", "linear:ridge", "linear:mse", "periodic", "residual:last:hidden_size=8")
 FLAGS = [
     "--recipe", "best", "--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true",
@@ -33,21 +31,17 @@ def csv(tmp_path_factory):
     return generated_csv(tmp_path_factory.mktemp("csv"), 400)
 
 
-def command(csv, folder: Path, count: Path, fatal: int = 0) -> subprocess.CompletedProcess:
-    arguments = [sys.executable, "-m", "tests.killed", "any", fatal, count, "--dataset", csv, "--output_dir", folder]
-    return subprocess.run(
-        list(map(str, [*arguments, *FLAGS])),
-        cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+def command(csv, folder: Path, fatal: int = 0) -> subprocess.CompletedProcess:
+    return run_and_kill(folder.parent / "log", "any", fatal, "--dataset", csv, "--output_dir", folder, *FLAGS)
 
 
 @pytest.fixture(scope="module")
 def finished(csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    count = folder.parent / "count.json"
-    done = command(csv, folder, count)
+    done = command(csv, folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder, json.loads((folder / "results.json").read_text()), json.loads(count.read_text()), done.stderr
+    events = json.loads((folder.parent / "log/events.json").read_text())
+    return folder, json.loads((folder / "results.json").read_text()), events, done.stderr
 
 
 def test_results_hold_every_candidate(finished):
@@ -106,10 +100,10 @@ def test_the_table_of_the_choice_is_logged(finished):
 def test_killed_three_times_it_ends_the_same(csv, tmp_path, finished):
     expected, results, events, _ = finished
     rng = random.Random(5)
-    folder, count, kills = tmp_path / "cut", tmp_path / "count.json", 0
+    folder, kills = tmp_path / "cut", 0
     while True:
         # a quarter each, so that the third comes before the results are there
-        done = command(csv, folder, count, rng.randrange(events["any"] // 10, events["any"] // 4) if kills < 3 else 0)
+        done = command(csv, folder, rng.randrange(events["any"] // 10, events["any"] // 4) if kills < 3 else 0)
         if done.returncode == 0:
             break
         assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]

@@ -4,16 +4,15 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.killed import run_and_kill
 from tests.scripts_helper import generated_csv
 from timedistill_hf.run_folder import LOCK
 
 
-ROOT = Path(__file__).resolve().parents[1]
 FLAGS = [
     "--recipe", "paper",
     "--context_length", "48", "--prediction_length", "16", "--hidden_size", "16", "--disable_tqdm", "true",
@@ -30,11 +29,8 @@ def csv(tmp_path_factory):
 
 
 def run(csv, folder: Path, phase: str, fatal: int) -> subprocess.CompletedProcess:
-    count = folder.parent / f"{folder.name}.json"
-    command = [
-        sys.executable, "-m", "tests.killed", phase, fatal, count, "--dataset", csv, "--output_dir", folder, *FLAGS,
-    ]  # fmt: skip
-    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    log = folder.parent / f"{folder.name}-log"
+    return run_and_kill(log, phase, fatal, "--dataset", csv, "--output_dir", folder, *FLAGS)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +39,7 @@ def uninterrupted(csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     done = run(csv, folder, "any", 0)
     assert done.returncode == 0, done.stderr[-3000:]
-    events = json.loads((folder.parent / "whole.json").read_text())
+    events = json.loads((folder.parent / "whole-log/events.json").read_text())
     assert min(events[phase] for phase in ("teacher", "store", "student")) > 50
     return folder, events
 

@@ -8,8 +8,6 @@ Started by test_two_runs.py, which fills the same store at the same time.
 import json
 import sys
 
-import torch
-
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_teacher
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.teachers import store_layout
@@ -44,5 +42,4 @@ def main(directory: str) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     main(sys.argv[1])
