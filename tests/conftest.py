@@ -16,6 +16,7 @@ import torch
 import transformers
 from transformers import PatchTSTConfig, PatchTSTForPrediction, set_seed
 
+from tests.undrawn import undrawn
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.models.informer import InformerForMeanPrediction
@@ -37,6 +38,21 @@ transformers.utils.logging.disable_progress_bar()
 @pytest.fixture(autouse=True)
 def _seeded():
     set_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _plots_are_not_drawn(request):
+    """But where a test asks for `drawn`, in tests/plots, and in fixtures of a module, such as a finished run."""
+    if "drawn" in request.fixturenames:
+        yield
+    else:
+        with undrawn():
+            yield
+
+
+@pytest.fixture
+def drawn():
+    """That plots are drawn in a test."""
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from tests.scripts_helper import SCRIPTS, generated_csv
+from tests.undrawn import undrawn
 from timedistill_hf import ForecastTrainer, ForecastTrainingArguments, TimeDistillTrainer, TimeDistillTrainingArguments
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.errors import InputError
@@ -60,7 +61,7 @@ def script(name, *arguments):
     """Exit code, output and errors of a script."""
     path, out, err, code = str(SCRIPTS / name), io.StringIO(), io.StringIO(), 0
     argv = mock.patch.object(sys, "argv", [path, *map(str, arguments)])
-    with argv, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with undrawn(), argv, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             runpy.run_path(path, run_name="__main__")
         except SystemExit as stop:

@@ -5,6 +5,11 @@ import torch
 from timedistill_hf.plots import ForecastSample
 
 
+@pytest.fixture(autouse=True)
+def _plots_are_not_drawn():
+    """They are here."""
+
+
 @pytest.fixture
 def sample() -> ForecastSample:
     """Three windows of two channels, 11 steps ahead, hourly; a missing truth in the one that is shown."""

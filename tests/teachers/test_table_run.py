@@ -78,7 +78,7 @@ def test_a_run_that_was_cut_off_goes_on_with_the_same_forecasts_only(here, table
     assert "holds a run with other settings (there -> here): teacher_fingerprint: " in capsys.readouterr().err
 
 
-def test_the_plots_are_drawn_again_with_the_table(here, table, tmp_path, monkeypatch, caplog):
+def test_the_plots_are_drawn_again_with_the_table(drawn, here, table, tmp_path, monkeypatch, caplog):
     distil(monkeypatch, here, table, tmp_path / "run", "--beta", 0)
     assert "a table of forecasts, without a model" in (tmp_path / "run/README.md").read_text()
     run(monkeypatch, "plot.py", "--run", tmp_path / "run", "--output", tmp_path / "plots")
