@@ -1,8 +1,6 @@
 """`scripts/forecast_fleet.py`: on one process, and on two under accelerate."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.fleet.tables import L, fleet, forecaster
+from tests.fleet.two_processes import main
 from tests.forecast.tables import save
-from tests.scripts_helper import SCRIPTS, fails, run
-from tests.training.test_two_processes import launcher
+from tests.forked import run_two_forked
+from tests.scripts_helper import fails, run
 
 
 @pytest.fixture
@@ -73,22 +72,23 @@ def test_bad_input_ends_with_one_line_and_no_file(model, tmp_path, monkeypatch, 
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_two_processes_share_the_series(model, tmp_path):
+def test_two_processes_share_the_series(model, tmp_path, tmp_path_factory):
     """Row groups that cut series, so that the scan is joined within one; what one cannot do, both end with."""
+    logs = tmp_path_factory.mktemp("logs")
     frame = fleet([50, 20, 90, 10, 3 * L, 40, 41, 42], zone="Europe/Berlin", ids="categorical")
     frame.to_parquet(tmp_path / "good.parquet", row_group_size=33)
     broken = fleet([50] * 8)
     broken.loc[len(broken) - 1, "y"] = np.inf
     broken.to_parquet(tmp_path / "bad.parquet", row_group_size=33)
-    command = [sys.executable, *launcher(), "-m", "tests.fleet.two_processes", str(tmp_path)]
-    done = subprocess.run(command, cwd=SCRIPTS.parent, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
+    both = run_two_forked(logs, main, tmp_path)
+    stdout, stderr = ("".join(getattr(done, name) for done in both) for name in ("stdout", "stderr"))
+    assert [done.returncode for done in both] == [0, 0], stderr[-3000:]
     codes = {path.stem: path.read_text() for path in tmp_path.glob("*.code")}
     assert codes == {"bad0": "2", "bad1": "2", "good0": "0", "good1": "0"}
-    errors = [line for line in done.stderr.splitlines() if "error: " in line]
-    assert len(errors) == 1, done.stderr[-3000:]
+    errors = [line for line in stderr.splitlines() if "error: " in line]
+    assert len(errors) == 1, stderr[-3000:]
     assert re.match(r"error: in the look-backs of the series .*holds an infinite value in column 'y'", errors[0])
-    (line,) = done.stdout.splitlines()
+    (line,) = stdout.splitlines()
     assert line.startswith(f"8 series of {len(frame)} rows in ")
     assert " on 2 processes, " in line
     (tmp_path / "good.out.parquet").rename(tmp_path / "out.parquet")

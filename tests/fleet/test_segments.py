@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +17,7 @@ from hypothesis import strategies as st
 
 from tests.fleet.tables import S, fleet, forecaster
 from tests.forecast.tables import save
-from tests.scripts_helper import SCRIPTS
-from tests.training.test_two_processes import launcher
+from tests.forked import run_forked, run_two_forked
 from timedistill_hf import Forecaster, forecast_fleet
 from timedistill_hf.errors import InputError
 from timedistill_hf.fleet import segments as module
@@ -28,20 +25,26 @@ from timedistill_hf.fleet.segments import Segments
 
 
 LENGTHS = [50, 20, 90, 10, 41, 42, 43]
-KILLED_IN_THE_THIRD = """
-import os, signal, sys
-from timedistill_hf import Forecaster, forecast_fleet
-from timedistill_hf.fleet import forecasting, segments
-segments.SEGMENT_ROWS = {rows}
-predict, calls = Forecaster.predict_df, []
-def dies(self, *args, **options):
-    calls.append(1)
-    if len(calls) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return predict(self, *args, **options)
-Forecaster.predict_df = dies
-forecast_fleet(Forecaster.from_pretrained(sys.argv[1]), sys.argv[2], sys.argv[3])
-"""
+
+
+def forecast(model: Path, source: Path, folder: Path) -> None:
+    """With files as small as here."""
+    module.SEGMENT_ROWS = 2 * S + 1
+    forecast_fleet(Forecaster.from_pretrained(model), source, folder)
+
+
+def forecast_and_die(*paths: Path) -> None:
+    """In the third file."""
+    predict, calls = Forecaster.predict_df, []
+
+    def dies(self, *args, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return predict(self, *args, **options)
+
+    Forecaster.predict_df = dies
+    forecast(*paths)
 
 
 @pytest.fixture
@@ -73,9 +76,7 @@ def state_of(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def killed(tmp_path: Path, source: Path, folder: Path) -> None:
-    code = KILLED_IN_THE_THIRD.format(rows=2 * S + 1)
-    command = [sys.executable, "-c", code, str(tmp_path / "model"), str(source), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = run_forked(tmp_path / "log", forecast_and_die, tmp_path / "model", source, folder)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 
 
@@ -126,10 +127,8 @@ def test_two_processes_go_on_where_one_was_killed(model, source, tmp_path):
     folder = tmp_path / "out"
     killed(tmp_path, source, folder)
     before = state_of(folder)
-    arguments = [str(tmp_path / "model"), str(source), str(folder), str(2 * S + 1)]
-    command = [sys.executable, *launcher(), "-m", "tests.fleet.two_processes_folder", *arguments]
-    done = subprocess.run(command, cwd=SCRIPTS.parent, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
+    both = run_two_forked(tmp_path / "logs", forecast, tmp_path / "model", source, folder)
+    assert [done.returncode for done in both] == [0, 0], both[0].stderr[-3000:]
     after = state_of(folder)
     assert len(after) == 4
     assert {name: after[name] for name in before} == before

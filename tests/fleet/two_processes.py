@@ -1,4 +1,4 @@
-"""Run by test_script.py under accelerate: the script on a table that cannot be used, then on one that can."""
+"""Run by test_script.py in two processes: the script on a table that cannot be used, then on one that can."""
 
 import os
 import runpy
@@ -8,8 +8,7 @@ from pathlib import Path
 from tests.scripts_helper import SCRIPTS
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+def main(folder: Path) -> None:
     script = str(SCRIPTS / "forecast_fleet.py")
     for name in ("bad", "good"):
         files = {
@@ -24,7 +23,3 @@ def main() -> None:
         except SystemExit as stop:
             code = stop.code
         (folder / f"{name}{os.environ['RANK']}.code").write_text(str(code))
-
-
-if __name__ == "__main__":
-    main()

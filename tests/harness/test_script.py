@@ -109,15 +109,3 @@ def test_a_failure_is_exit_code_1(flags, tmp_path, monkeypatch, capsys):
         run(monkeypatch, SCRIPT, *flags)
     assert caught.value.code == 1
     assert "FAILED teacher-mine-16-itransformer-seed1: exit code 1" in capsys.readouterr().out
-
-
-def test_a_script_and_its_help_need_no_data_library():
-    code = (
-        "import runpy, sys; script = sys.argv[1]; sys.argv = [script, '--help']\n"
-        "try: runpy.run_path(script, run_name='__main__')\n"
-        "finally: print('HEAVY', [n for n in ('datasets', 'pandas', 'matplotlib') if n in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, SCRIPT], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "HEAVY []" in done.stdout
-    assert all(f"--{name}" in done.stdout for name in ("matrix", "lanes", "threads", "only", "max_hours", "report"))

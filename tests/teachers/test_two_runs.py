@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -12,30 +10,41 @@ import torch
 from filelock import FileLock
 
 from tests.conftest import CHANNELS, HORIZON, tiny_teacher
-from tests.teachers.two_runs import THREE_WINDOWS, fill
+from tests.forked import end, start
 from timedistill_hf.teachers import store_filling, store_layout
 from timedistill_hf.teachers.store import store_signal
 
 
-ROOT = Path(__file__).resolve().parents[2]
+THREE_WINDOWS = 3 * 4 * CHANNELS * (HORIZON + 8)
+"""Bytes of a shard, so that there are 59."""
+
+
+def fill(data, directory: Path) -> dict:
+    """Which windows the teacher ran to fill the store, and sums of what every window then holds."""
+    rows = {item["past_values"].numpy().tobytes(): number for number, item in enumerate(data.train)}
+    teacher, ran = tiny_teacher("itransformer"), []
+
+    def remember(_, __, inputs):
+        if len(inputs["past_values"]) > 1 or ran:  # one is run first, alone, to see its shapes
+            ran.extend(rows[past.numpy().tobytes()] for past in inputs["past_values"])
+
+    teacher.register_forward_pre_hook(remember, with_kwargs=True)
+    windows = store_signal(teacher, data.train, directory)
+    sums = [(item["teacher_prediction_outputs"].sum() + item["teacher_feature"].sum()).item() for item in windows]
+    return {"ran": ran, "sums": sums, "shards": windows.layout.num_shards}
 
 
 def test_two_processes_started_together_share_the_work(data, tmp_path, monkeypatch):
-    command = [sys.executable, "-m", "tests.teachers.two_runs", str(tmp_path)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as run:
-        assert run.stdout.readline() == "ready\n", run.stderr.read()
-        monkeypatch.setattr(store_layout, "_SHARD_BYTES", THREE_WINDOWS)
-        run.stdin.write("\n")
-        run.stdin.flush()
-        here = fill(data, tmp_path)
-        out, error = run.communicate(timeout=120)
-    assert run.returncode == 0, error
-    there = json.loads(out)
+    monkeypatch.setattr(store_layout, "_SHARD_BYTES", THREE_WINDOWS)
+    child = start(tmp_path / "log", lambda: print(json.dumps(fill(data, tmp_path / "store"))))
+    here = fill(data, tmp_path / "store")
+    done = end(tmp_path / "log", child)
+    assert done.returncode == 0, done.stderr
+    there = json.loads(done.stdout)
     assert here["shards"] == there["shards"] == 59
     assert sorted(here["ran"] + there["ran"]) == list(range(177))  # each window once, by one of them
     assert here["sums"] == there["sums"]
-    (folder,) = tmp_path.iterdir()
+    (folder,) = (tmp_path / "store").iterdir()
     assert {path.suffix for path in folder.iterdir()} == {".safetensors", ".json"}  # no lock, no leftover
     monkeypatch.undo()
     alone = fill(data, tmp_path / "alone")

@@ -1,5 +1,4 @@
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,29 +6,27 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONTEXT, HORIZON, tiny_teacher
+from tests.forked import free_port, run_forked
 from tests.scripts_helper import generated_csv
+from tests.training.two_processes import main
 from timedistill_hf.data import load_series, make_windows
 
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(folder, *launcher_and_batch):
-    *launcher, batch = launcher_and_batch
+def launched(folder: Path, batch_size: int) -> subprocess.CompletedProcess:
+    """In two processes, as the README says, on a port of our own."""
     folder.mkdir()
-    command = [sys.executable, *launcher, "-m", "tests.training.two_processes", str(folder), batch]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    config = ROOT / "accelerate_configs/cpu_two_processes.yaml"
+    launcher = ["accelerate.commands.launch", "--config_file", config, "--main_process_port", free_port()]
+    command = [sys.executable, "-m", *launcher, "-m", "tests.training.two_processes", folder, batch_size]
+    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=240)
+
+
+def found(folder: Path, done: subprocess.CompletedProcess) -> list[dict]:
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
-
-
-def launcher() -> list[str]:
-    """As the README says, on a port of our own."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    config = ROOT / "accelerate_configs/cpu_two_processes.yaml"
-    return ["-m", "accelerate.commands.launch", "--config_file", str(config), "--main_process_port", str(port)]
 
 
 def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
@@ -37,8 +34,8 @@ def test_two_processes_train_as_one_and_keep_the_regressor_in_sync(tmp_path):
     data = make_windows(load_series(str(generated_csv(tmp_path, 400))), CONTEXT, HORIZON)
     for each in (tiny_teacher("itransformer").model, data.processor):
         each.save_pretrained(tmp_path / "teacher")
-    (one,) = run(tmp_path / "one", "16")
-    first, second = run(tmp_path / "two", *launcher(), "8")
+    (one,) = found(tmp_path / "one", run_forked(tmp_path / "one", main, str(tmp_path / "one"), 16))
+    first, second = found(tmp_path / "two", launched(tmp_path / "two", 8))
     assert (one["world_size"], first["world_size"]) == (1, 2)
     assert first["regressor"] == pytest.approx(second["regressor"], abs=1e-6)
     assert first["losses"] == pytest.approx(one["losses"], abs=1e-5)
