@@ -102,7 +102,7 @@ def test_a_split_as_text(data):
 def test_a_horizon_of_one_step(tmp_path):
     data = make_windows(synthetic_series(400, CHANNELS), CONTEXT, 1)
     args = TimeDistillTrainingArguments(str(tmp_path), num_scales=0, report_to="none")
-    with pytest.raises(InputError, match=r"prediction_length=1 has no period, .*\(--alpha 0\)"):
+    with pytest.raises(InputError, match=r"prediction_length=1 has no period, .*\(alpha=0\)"):
         args.check_lengths(1, None)
     args = TimeDistillTrainingArguments(
         str(tmp_path), alpha=0.0, beta=0.0, max_steps=1, report_to="none", eval_strategy="no", save_strategy="no"
