@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError, did_you_mean
 
 
-@dataclass
+@dataclass(kw_only=True)
 class NumberSettings:
     """How numbers are written in a file of text."""
 
