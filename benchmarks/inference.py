@@ -1,16 +1,17 @@
 #!/usr/bin/env python
-"""What a forecast costs: the student fused and not, the bare matrix products, every teacher, 720 -> 96, 7 channels.
+"""What a forecast costs, 720 -> 96, 7 channels: `Forecaster`, student fused and not, bare matrix products, teachers.
 
     python benchmarks/inference.py --no_teachers --output benchmarks/results/inference.json
     python benchmarks/inference.py --forms --output benchmarks/results/inference_teachers.json
 
 First part: the paper's student (D = 512) and other forms, untrained (time does not depend on the weights), at batch 1,
 32 and 1024. The floor is what no implementation of that student can do without: two products of its shapes on a
-contiguous window, and one copy of the window and of the forecast. The sides take turns; the table gives medians and
-the ratios of the same round with their quartiles. Second part: every teacher at the size that its family has here and
-at the size of its paper (Chronos-Bolt "base", where the extra `chronos` is installed), each in a process of its own,
-beside the fused student; peak memory is what that process needs over its own at rest. `--report` prints the tables of
-a JSON that is there.
+contiguous window, and one copy of the window and of the forecast. "predict" is what serves: `Forecaster.predict` of
+windows in the data's units, by the fused student of that forecaster. The sides take turns; the table gives medians of
+processor time and the ratios of the same round with their quartiles. Second part: every teacher at the size that its
+family has here and at the size of its paper (Chronos-Bolt "base", where the extra `chronos` is installed), each in a
+process of its own, beside the fused student; peak memory is what that process needs over its own at rest. `--report`
+prints the tables of a JSON that is there.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import torch
 from tabulate import tabulate
 from torch.nn import functional as F
 
-from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction, fuse
+from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor, fuse
 from timedistill_hf.evaluation.report import hardware, versions
 from timedistill_hf.files import write_json
 from timedistill_hf.teachers import Teacher, get_family
@@ -78,20 +79,20 @@ SMALL = (
 
 @torch.inference_mode()
 def measure(sides: dict[str, Callable[[], object]], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of a call of each side, the sides taking turns, about `seconds` for each side in a round."""
+    """Milliseconds of processor time of a call of each side, taking turns, about `seconds` for each in a round."""
     calls = {}
     for name, side in sides.items():
         side()
-        start = time.perf_counter()
+        start = time.process_time()
         side()
-        calls[name] = max(1, min(1000, round(seconds / (time.perf_counter() - start))))
+        calls[name] = max(1, min(1000, round(seconds / max(1e-6, time.process_time() - start))))
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(calls[name]):
                 side()
-            times[name].append(1000 * (time.perf_counter() - start) / calls[name])
+            times[name].append(1000 * (time.process_time() - start) / calls[name])
     return times
 
 
@@ -108,6 +109,11 @@ def ratio(times: dict[str, list[float]], of: str, to: tuple[str, ...]) -> dict[s
 def student(form: dict) -> TimeDistillForPrediction:
     torch.manual_seed(1)
     return TimeDistillForPrediction(TimeDistillConfig(**{"num_input_channels": CHANNELS} | form)).eval()
+
+
+def served(model: TimeDistillForPrediction) -> Forecaster:
+    columns = [f"series_{index}" for index in range(CHANNELS)]
+    return Forecaster(model, TimeDistillProcessor(columns, [5.0] * CHANNELS, [2.0] * CHANNELS, CONTEXT, HORIZON))
 
 
 def bare_products(form: dict, batch: int) -> Callable[[], object]:
@@ -131,9 +137,11 @@ def copies(batch: int) -> Callable[[], object]:
 
 def measure_student(form: dict, batch: int, options: argparse.Namespace) -> dict:
     model, x = student(form), torch.randn(batch, CONTEXT, CHANNELS)
-    fused = fuse(model)
+    forecaster = served(model)
+    fused, raw = forecaster.inference_copy, 5 + 2 * x.double().numpy()
     compiled = torch.compile(fused, dynamic=False) if options.compile else None
     sides = {"student": lambda: model(past_values=x), "fused": lambda: fused(past_values=x)}
+    sides["predict"] = lambda: forecaster.predict(raw)
     if "members" not in form:
         sides |= {"products": bare_products(form, batch), "copies": copies(batch)}
     if compiled is not None:
@@ -144,6 +152,7 @@ def measure_student(form: dict, batch: int, options: argparse.Namespace) -> dict
     times = measure(sides, options.rounds, options.seconds)
     found = {"ms": {name: statistics.median(values) for name, values in times.items()}}
     found["times_unfused"] = ratio(times, "student", ("fused",))
+    found["predict_to_fused"] = ratio(times, "predict", ("fused",))
     if "products" in sides:
         found["times_floor"] = ratio(times, "fused", ("products", "copies"))
     for name in ("compiled", "bf16"):
@@ -190,7 +199,7 @@ def measure_teacher(name: str, size: str, options: argparse.Namespace) -> dict:
 def measure_fused(options: argparse.Namespace) -> dict:
     """The same of the paper's student, fused."""
     at_rest = memory("VmRSS")
-    fused = fuse(student({}))
+    fused = served(student({})).inference_copy
     found: dict = {"parameters": fused.num_values(), "ms": {}, "peak": {}}
     for batch in (1, 32):
         x = torch.randn(batch, CONTEXT, CHANNELS)
@@ -220,9 +229,11 @@ def student_table(results: dict) -> str:
                 name, batch, f"{found['ms']['student']:.2f}", f"{found['ms']['fused']:.2f}",
                 "" if floor is None else f"{floor:.2f}", spread(found["times_unfused"]),
                 spread(found["times_floor"]) if floor else "",
+                spread(found["predict_to_fused"]) if "predict_to_fused" in found else "",
             ])  # fmt: skip
     headers = ["student", "batch", "as trained, ms", "fused, ms", "floor, ms", "as trained / fused", "fused / floor"]
-    return tabulate(rows, headers, "github", disable_numparse=True, colalign=("left", *["right"] * 6))
+    headers.append("predict / fused")
+    return tabulate(rows, headers, "github", disable_numparse=True, colalign=("left", *["right"] * 7))
 
 
 def teacher_table(results: dict) -> str:

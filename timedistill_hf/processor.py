@@ -11,7 +11,7 @@ from transformers import BatchFeature, FeatureExtractionMixin
 
 from .errors import InputError, first_line, listed
 from .processor_fields import check_fields
-from .student.serving_timedistill import MOST_DEVIATIONS, mean_and_deviation, means_missing
+from .student.serving_timedistill import MOST_DEVIATIONS, is_finite, mean_and_deviation, means_missing
 
 
 if TYPE_CHECKING:
@@ -245,11 +245,12 @@ class TimeDistillProcessor(FeatureExtractionMixin):
                 f"history of {values.shape[1]} steps: the model looks back {self.context_length}; give that many"
             )
         values = values[:, -self.context_length :].contiguous()
-        if torch.isinf(values).any():
+        is_whole = is_finite(values)
+        if not is_whole and torch.isinf(values).any():
             raise InputError("the history holds an infinite value: replace it, or pass NaN where it is missing")
         for sentinel in self.sentinels:
             values = torch.where(means_missing(values, sentinel), torch.nan, values)
-        unknown = torch.isnan(values).all(dim=1).nonzero()
+        unknown = [] if is_whole and not self.sentinels else torch.isnan(values).all(dim=1).nonzero()
         if len(unknown):
             raise InputError(
                 f"the last {self.context_length} steps of the history hold no known value in column "

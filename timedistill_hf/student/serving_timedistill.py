@@ -109,27 +109,35 @@ def forecast_in_units(
     for start in range(0, len(past), batch_size):
         part = slice(start, start + batch_size)
         window = past[part]
-        observed = ~torch.isnan(window)
-        is_whole = bool(observed.all())
-        is_known = observed.any(dim=1, keepdim=True)
+        is_whole = is_finite(window)
+        observed = None if is_whole else ~torch.isnan(window)
         loc, scale = _scaler_of(window, *(_of_windows(value, part, window) for value in (mean, std)))
         divisor = torch.where(scale > 0, scale, 1.0)
-        standardized = (window - loc) / divisor
-        _check(standardized.abs() > MOST_DEVIATIONS, start, _TOO_FAR)
+        standardized = (window - loc).div_(divisor)
+        if not is_whole or max(map(abs, torch.aminmax(standardized))) > MOST_DEVIATIONS:
+            _check(standardized.abs() > MOST_DEVIATIONS, start, _TOO_FAR)
         level = torch.zeros_like(loc)
         if getattr(model, "follows_level", False):
             average = torch.mean if is_whole else torch.nanmean
-            level = average(standardized, dim=1, keepdim=True).nan_to_num(nan=0.0)
-        inputs = {"past_values": (standardized - level).nan_to_num(nan=0.0).float()}
+            level = average(standardized, dim=1, keepdim=True).nan_to_num_(nan=0.0)
+            standardized.sub_(level)
+        inputs = {"past_values": (standardized if is_whole else standardized.nan_to_num_(nan=0.0)).float()}
         if not is_whole:
             inputs["past_observed_mask"] = observed
         inputs |= {name: value[part] for name, value in features.items()}
         outputs = run(model, {name: value.to(device) for name, value in inputs.items()}).prediction_outputs
-        forecast = (outputs.double().cpu() + level) * scale + loc
-        _check(is_known & ~forecast.isfinite(), start, _NOT_FINITE)
-        forecasts.append(torch.where(is_known, forecast, torch.nan))
+        forecast = (outputs.double().cpu() + level).mul_(scale).add_(loc)
+        is_known = None if is_whole else observed.any(dim=1, keepdim=True)
+        if not is_finite(forecast):
+            _check(~forecast.isfinite() if is_whole else is_known & ~forecast.isfinite(), start, _NOT_FINITE)
+        forecasts.append(forecast if is_whole else torch.where(is_known, forecast, torch.nan))
         scales.append(divisor)
     return torch.cat(forecasts), torch.cat(scales)
+
+
+def is_finite(values: torch.Tensor) -> bool:
+    """Whether all are known to be finite, in one pass; false, too, where their sum is none."""
+    return bool(values.sum().isfinite())
 
 
 def _scaler_of(window: torch.Tensor, loc: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
