@@ -4,6 +4,7 @@ VENV ?= .venv
 DATA_DIR ?= ../shared/data
 BIN := $(VENV)/bin
 THREADS := $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 LAUNCH := $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
 	--num_cpu_threads_per_process $(THREADS)
 
@@ -22,7 +23,7 @@ demo: setup
 		--context_length 336 --prediction_length 96 --step_limit 300 --output_dir runs/demo --overwrite
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 # the suite under other kernels than the processor's own, and with one thread and two: rounding may differ, tests may not
 KERNELS := ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 ATEN_CPU_CAPABILITY=avx512 \
@@ -31,7 +32,7 @@ TESTS ?= tests
 
 test-kernels: setup
 	for kernels in $(KERNELS); do \
-		echo "$$kernels"; env $$kernels $(BIN)/python -m pytest -q -n auto --dist loadfile $(TESTS) || exit 1; \
+		echo "$$kernels"; env $$kernels $(PYTEST) -q $(TESTS) || exit 1; \
 	done
 
 test-slow: setup

@@ -45,7 +45,7 @@ setup(
         "jinja2>=3.1",
     ],
     extras_require={
-        "dev": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "ruff>=0.9", *EXPORT],
+        "dev": ["pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6", "ruff>=0.9", *EXPORT],
         "export": EXPORT,
         "chronos": ["chronos-forecasting>=2.3,<3"],
         "ray": ["ray[data]>=2.40"],

@@ -26,6 +26,12 @@ from timedistill_hf.models.timesnet import TimesNetConfig, TimesNetForPrediction
 from timedistill_hf.teachers import Teacher, get_family
 
 
+LONGEST = (
+    "test_fresh_process.py", "test_training.py", "test_scripts.py", "test_combination_run.py", "test_script.py",
+    "test_export.py", "test_two_processes.py", "test_store.py", "test_nothing_is_lost.py",
+    "test_contract.py", "test_table_run.py", "test_models.py", "test_docs.py", "test_cache_teacher.py",
+    "test_interruption.py", "test_folding.py", "test_grid.py", "test_mutations.py",
+)  # fmt: skip
 CONTEXT, HORIZON, CHANNELS, WIDTH = 48, 16, 3, 16
 DATA_DIR = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -33,6 +39,12 @@ needs_real_data = pytest.mark.skipif(not DATA_DIR.is_dir(), reason=f"no real dat
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 transformers.utils.logging.disable_progress_bar()
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest first, so that no worker begins one when the others are done."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(autouse=True)

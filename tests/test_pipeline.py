@@ -13,7 +13,7 @@ from transformers import AutoModelForTimeSeriesPrediction, pipeline
 from tests.forecast.test_predict_df import KNOWN, L, S, forecaster, noise, one, series
 from tests.rounding import frames_close
 from tests.student.models import tiny
-from tests.student.test_travels import HIDE
+from tests.test_models_travel import HIDE
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillProcessor, TimeSeriesForecastingPipeline
 from timedistill_hf.student.clock_timedistill import TableError
 

@@ -1,9 +1,6 @@
 """The committed tiny student: it loads, forecasts, and is as good today as its card says."""
 
 import json
-import shutil
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -11,10 +8,8 @@ import torch
 from huggingface_hub import ModelCard
 
 from tests.cards.helper import ROOT, TINY, check_private, snippets
-from tests.student.test_travels import HIDE, LOAD
 from timedistill_hf import Forecaster, TimeDistillForPrediction, load_series, make_windows
 from timedistill_hf.cards.example import FOLDER, PLOTS, example_card, write_history
-from timedistill_hf.hub.publishing import files_to_publish
 
 
 def test_its_test_mse_is_what_the_card_says():
@@ -63,20 +58,3 @@ def test_it_is_small_and_holds_no_pickle():
     assert {path.suffix for path in files} == {".json", ".safetensors", ".md", ".csv", ".png"}
     assert {path.name for path in files if path.suffix == ".png"} == set(PLOTS)
     assert TINY == ROOT / FOLDER
-
-
-def test_publishing_adds_the_code_that_travels(tmp_path):
-    """What would be in the repository forecasts in a process that cannot import the package."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    for path in files_to_publish(TINY):
-        shutil.copy(path, folder / path.name)
-    assert (folder / "modeling_timedistill.py").is_file()
-    assert (folder / "pipeline_timedistill.py").is_file()
-    x = torch.randn(2, 96, 6, generator=torch.Generator().manual_seed(0))
-    torch.save({"repository": x}, tmp_path / "x.pt")
-    code = LOAD.format(before=HIDE, trust=True, package=False)
-    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    expected = TimeDistillForPrediction.from_pretrained(TINY).eval()(past_values=x).prediction_outputs
-    torch.testing.assert_close(torch.load(tmp_path / "repository.pt", weights_only=True), expected)

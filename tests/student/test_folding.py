@@ -182,7 +182,7 @@ def test_rounding_does_not_take_revin_away():
     check_equal(folded, model)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     members=st.lists(st.tuples(st.sampled_from(ALL), st.floats(-1, 1) | st.just(0.0)), min_size=1, max_size=5),
     sums_to_one=st.booleans(),

@@ -216,7 +216,7 @@ def test_signal_columns_are_told_from_inputs():
 def run(student_config, tmp_path, **kwargs):
     torch.manual_seed(3)
     args = TimeDistillTrainingArguments(
-        str(tmp_path), max_steps=8, learning_rate=0.01, logging_strategy="steps", logging_steps=1,
+        str(tmp_path), max_steps=4, learning_rate=0.01, logging_strategy="steps", logging_steps=1,
         disable_tqdm=True, report_to="none", per_device_train_batch_size=8,
     )  # fmt: skip
     trainer = TimeDistillTrainer(TimeDistillForPrediction(student_config), args, **kwargs)
@@ -230,7 +230,7 @@ def test_training_from_the_store_gives_the_live_loss(data, name, student_config,
     windows = store_signal(teacher, data.train, tmp_path / "store")
     expected = run(student_config, tmp_path / "live", teacher=teacher, **data.for_trainer())
     found = run(student_config, tmp_path / "stored", **(data.for_trainer() | {"train_dataset": windows}))
-    assert len(expected) == 8
+    assert len(expected) == 4
     assert "loss_feature_period" in expected[0]
     for one, other in zip(expected, found, strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-6)
