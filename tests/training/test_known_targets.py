@@ -139,7 +139,7 @@ def test_every_step_is_ridge_regression_on_its_known_targets(gaps, normalization
         if noise == run.model.config.input_noise:
             np.testing.assert_allclose(run.model.backbone.projection.weight.detach(), best[:-1].T, atol=1e-3)
             np.testing.assert_allclose(run.model.backbone.projection.bias.detach(), best[-1], atol=1e-3)
-    found = [entry["eval_mse"] for entry in run.state.log_history]
+    found = [ridge.validation_mse for ridge in run.ridges]
     assert min(found) == pytest.approx(min(errors), rel=1e-4)
     assert run.model.config.input_noise == INPUT_NOISES[int(np.argmin(found))]
     # of the map that is kept the error is exact, of the others nearly
