@@ -4,7 +4,7 @@ import importlib.util
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,6 +127,7 @@ def export_onnx(
     # a dynamic dimension is seen as one only where the example's is not 1
     channels = max(2, len(processor.columns)) if is_any else len(processor.columns)
     example = torch.zeros(2, model.config.context_length, channels, dtype=getattr(torch, _dtype(units)))
+    torch.compiler.reset()  # else a branch that was traced for a fixed number of channels is taken again
     with _quiet_exporter():
         program = torch.onnx.export(
             module,
@@ -142,7 +143,7 @@ def export_onnx(
     path = Path(path)
     with staged_file(path) as stage:
         program.save(stage)
-        _check(stage, fused, processor, units)
+        _check(stage, fused, processor, units, [channels, channels + 1] if is_any else [channels])
     return path
 
 
@@ -177,21 +178,20 @@ def _metadata(model: TimeDistillForPrediction, processor: TimeDistillProcessor, 
     return {f"timedistill.{name}": json.dumps(value) for name, value in facts.items()}
 
 
-def _check(path: Path, model: nn.Module, processor: TimeDistillProcessor, units: str) -> None:
+def _check(path: Path, model: nn.Module, processor: TimeDistillProcessor, units: str, channels: Iterable[int]) -> None:
     """The graph forecasts as the student does where it serves: windows of the data's size, any batch, with gaps."""
     import onnxruntime
 
     remedy = "nothing was written; try the versions of constraints.txt"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    shape = (processor.context_length, len(processor.columns))
     mean, std = torch.tensor([processor.mean, processor.std], dtype=torch.float64).view(2, 1, 1, -1)
     scaler = [value[None, None, :-1] for value in trained_scaler(vars(processor))]
     if units == "standardized":
-        scaler = mean, std = torch.zeros_like(mean), torch.ones_like(std)
-    for x in _windows(shape):
+        scaler = mean, std = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+    for x in (x for count in channels for x in _windows((processor.context_length, count))):
         x = x * std + mean
         (found,) = session.run(None, {"past_values": x.numpy().astype(_dtype(units))})
-        expected = torch.empty(0, processor.prediction_length, shape[1])
+        expected = torch.empty(0, processor.prediction_length, x.shape[2])
         if len(x):
             expected, _ = forecast_in_units(model, x, *scaler)
         if found.shape != expected.shape or (np.isnan(found) != np.isnan(expected.numpy())).any():
