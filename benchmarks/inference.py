@@ -16,6 +16,7 @@ prints the tables of a JSON that is there.
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,8 @@ from tabulate import tabulate
 from torch.nn import functional as F
 
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor, fuse
+from timedistill_hf.evaluation.latency import interleave, stopwatch
+from timedistill_hf.evaluation.latency import spread as quartiles
 from timedistill_hf.evaluation.report import hardware, versions
 from timedistill_hf.files import write_json
 from timedistill_hf.teachers import Teacher, get_family
@@ -80,30 +83,18 @@ SMALL = (
 @torch.inference_mode()
 def measure(sides: dict[str, Callable[[], object]], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Milliseconds of processor time of a call of each side, taking turns, about `seconds` for each in a round."""
-    calls = {}
-    for name, side in sides.items():
-        side()
-        start = time.process_time()
-        side()
-        calls[name] = max(1, min(1000, round(seconds / max(1e-6, time.process_time() - start))))
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            start = time.process_time()
-            for _ in range(calls[name]):
-                side()
-            times[name].append(1000 * (time.process_time() - start) / calls[name])
-    return times
+    times = interleave(
+        {name: stopwatch(side) for name, side in sides.items()},
+        rounds=rounds, round_seconds=seconds, most_seconds=math.inf,
+    )  # fmt: skip
+    return {name: [1000 * value for value in values] for name, values in times.items()}
 
 
 def ratio(times: dict[str, list[float]], of: str, to: tuple[str, ...]) -> dict[str, float]:
     """Median and quartiles of the rounds' ratios; several sides to compare with are added up."""
-    ratios = sorted(value / sum(base) for value, *base in zip(times[of], *(times[name] for name in to), strict=True))
-    return {
-        "median": statistics.median(ratios),
-        "low": ratios[len(ratios) // 4],
-        "high": ratios[-1 - len(ratios) // 4],
-    }
+    return quartiles(
+        [value / sum(base) for value, *base in zip(times[of], *(times[name] for name in to), strict=True)]
+    )
 
 
 def student(form: dict) -> TimeDistillForPrediction:
@@ -182,12 +173,12 @@ def measure_teacher(name: str, size: str, options: argparse.Namespace) -> dict:
             features = teacher.num_time_features
             calendar = {"past_time_features": torch.zeros(batch, CONTEXT, features)}
             calendar |= {"future_time_features": torch.zeros(batch, HORIZON, features)}
-        start = time.perf_counter()
+        start = time.process_time()
         teacher(x, **calendar)
-        if batch == 1 and time.perf_counter() - start > options.longest:
-            start = time.perf_counter()  # the first call has loaded what it needs
+        if batch == 1 and time.process_time() - start > options.longest:
+            start = time.process_time()  # the first call has loaded what it needs
             teacher(x, **calendar)
-            found["ms"][str(batch)] = 1000 * (time.perf_counter() - start)
+            found["ms"][str(batch)] = 1000 * (time.process_time() - start)
             found["peak"][str(batch)] = memory("VmHWM") - at_rest
             break
         found["peak"][str(batch)] = memory("VmHWM") - at_rest

@@ -75,7 +75,7 @@ def interleave(
         if taken[name][0] <= most_seconds:
             once = max(side(1), 1e-6)
             calls = max(1, min(1000, round(round_seconds / once)))
-            plan[name] = (calls, min(rounds, max(3, int(most_seconds / (calls * once)))))
+            plan[name] = (calls, int(min(rounds, max(3, most_seconds / (calls * once)))))
             taken[name] = []
     for turn in range(rounds):
         for name, (calls, turns) in plan.items():
