@@ -111,9 +111,11 @@ class RunFolder:
         return (self.path / SETTINGS).exists() and self._settings_before() == _fixed(settings)
 
     def _clear(self) -> None:
-        """Remove what a run writes, and nothing else."""
+        """Remove what a run writes, and nothing else; of a link only the link, what it leads to is not the run's."""
         checkpoints = [path.name for path in self.path.glob("checkpoint-*")]
         for name in ("teacher", "controls", "candidates", SIGNAL_FOLDER, *checkpoints):
+            if (self.path / name).is_symlink():
+                (self.path / name).unlink()
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (*OWN_FILES, *(path.name for kind in MODEL_CODE for path in self.path.glob(kind))):
             (self.path / name).unlink(missing_ok=True)

@@ -147,5 +147,13 @@ class RunTeachers:
             folder = folder / name
         args = derive(self.args, ForecastTrainingArguments, folder, overrides)
         args = limit_steps(args, len(data.train), self.settings.step_limit)
-        teacher = train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
+        try:
+            teacher = train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
+        except InputError as error:
+            if not folder.is_symlink():
+                raise
+            raise InputError(
+                f"{str(folder)!r} is a link to {str(folder.resolve())!r}, which is no teacher of this run: remove the "
+                "link, or give what it leads to as teacher"
+            ) from error
         return teacher.pooled(self.settings.feature_pooling)

@@ -97,6 +97,7 @@ class Runner:
         self._began = time.monotonic()
         with self._signals_caught():
             self._remove_signals()
+            self._remove_checkpoints()
             while True:
                 self._end_finished()
                 if not self._asked_to_stop:
@@ -150,6 +151,8 @@ class Runner:
         if is_done(step, self.places):
             lock.release()
             return False
+        if isinstance(step, Cell):
+            self._remove_checkpoints()  # a teacher may have ended in no session while this one ran
         if isinstance(step, Cell) and (self.places.cell(step) / RESULTS).is_file():
             self._keep(step)  # it ended while no session was there
             lock.release()
@@ -211,6 +214,12 @@ class Runner:
         needed = {self.places.signal(cell) for cell in self.cells if not is_done(cell, self.places)}
         for folder in {self.places.signal(cell) for cell in self.cells} - needed:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _remove_checkpoints(self) -> None:
+        """Those of finished teachers that trained on after their session was killed."""
+        for teacher in dict.fromkeys(teacher for cell in self.cells for teacher in cell.teachers):
+            if is_done(teacher, self.places):
+                remove_checkpoints(self.places.teacher(teacher))
 
     def _pass_on_stop(self) -> None:
         """SIGTERM to the scripts at work, which save and end; SIGKILL where it is asked for a second time."""

@@ -113,6 +113,21 @@ def test_a_failing_cell_is_reported_and_the_others_go_on(tmp_path):
     assert calls(session.places).count("cells/a-8-best-patchtst-seed1") == 1
 
 
+def test_checkpoints_of_a_teacher_that_trained_on_when_its_session_was_killed_are_removed(tmp_path):
+    """Whether its cells are still to be run, or done."""
+    session = Session(tmp_path, blocks("a", "b"))
+    places = session.places
+    done, todo = session.cells[0], session.cells[-1]
+    for cell in (done, todo):
+        (places.teacher(cell.teachers[0]) / "checkpoint-7").mkdir(parents=True)
+        (places.teacher(cell.teachers[0]) / "model.safetensors").touch()
+    assert session.run()
+    assert list(places.runs.rglob("checkpoint-*")) == []
+    (places.teacher(done.teachers[0]) / "checkpoint-7").mkdir()
+    assert Session(tmp_path, blocks("a", "b")).run()
+    assert list(places.runs.rglob("checkpoint-*")) == []
+
+
 def announce(places) -> Path:
     """A pipe through which slow scripts say that they wait for SIGTERM."""
     places.runs.mkdir()
