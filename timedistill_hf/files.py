@@ -5,9 +5,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .disk import said_if_unwritable
 
 
 if TYPE_CHECKING:
@@ -53,14 +55,20 @@ def read_object(path: str | Path) -> dict:
 
 @contextmanager
 def staged_file(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside `path`; the file written there takes its place on success, and is gone otherwise."""
+    """A temporary name beside `path`; the file written there takes its place on success, and is gone otherwise.
+
+    Raises:
+        InputError: it cannot be written, see [`said_if_unwritable`].
+    """
     path = Path(path)
     stage = path.with_name(f".{uuid.uuid4().hex}-{path.name}")
-    try:
-        yield stage
-        os.replace(stage, path)
-    finally:
-        stage.unlink(missing_ok=True)
+    with said_if_unwritable(path):
+        try:
+            yield stage
+            os.replace(stage, path)
+        finally:
+            with suppress(OSError):
+                stage.unlink(missing_ok=True)
 
 
 class FrameWriter:
@@ -92,8 +100,11 @@ class FrameWriter:
         self._parquet.write_table(table)
 
     def __exit__(self, *failure) -> bool | None:
-        if self._parquet is not None:
-            self._parquet.close()
+        try:
+            if self._parquet is not None:
+                self._parquet.close()
+        except OSError as error:
+            failure = failure if failure[0] is not None else (type(error), error, error.__traceback__)
         return self._staged.__exit__(*failure)
 
 
@@ -114,9 +125,21 @@ def move_into_place(stage: Path, folder: Path, last: str) -> None:
 
     Whoever finds `last` in `folder` knows that everything else is there.
     """
-    for path in sorted(stage.iterdir(), key=lambda path: path.name == last):
-        os.replace(path, folder / path.name)
-    stage.rmdir()
+    with said_if_unwritable(folder):
+        for path in sorted(stage.iterdir(), key=lambda path: path.name == last):
+            os.replace(path, folder / path.name)
+        stage.rmdir()
+
+
+@contextmanager
+def staged_folder(stage: Path, folder: Path) -> Iterator[None]:
+    """Remove `stage`, which is to be moved into `folder`, where it cannot be written, and say so on one line."""
+    try:
+        with said_if_unwritable(folder):
+            yield
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
 
 
 def remove_leftovers(folder: Path) -> None:

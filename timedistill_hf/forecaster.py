@@ -226,14 +226,11 @@ def forecast_file(settings: ForecastSettings) -> str:
         table = forecaster.predict_df(frame, **settings.table_options())
     else:
         table = forecaster.predict_window(window)
-    try:
-        with staged_file(settings.output) as stage:
-            if stage.suffix.lower() == ".csv":
-                table.to_csv(stage, index=False)
-            else:
-                table.to_parquet(stage, index=False)
-    except OSError as error:
-        raise InputError(f"{settings.output!r} cannot be written: {error}") from error
+    with staged_file(settings.output) as stage:
+        if stage.suffix.lower() == ".csv":
+            table.to_csv(stage, index=False)
+        else:
+            table.to_parquet(stage, index=False)
     steps = forecaster.processor.prediction_length
     if window is None:
         return f"{len(table)} rows, {steps} steps from each series' end: {settings.output}"

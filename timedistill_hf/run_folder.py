@@ -1,13 +1,13 @@
 """The folder of a run: never overwritten silently, resumed only by the run that began it."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .disk import check_writable
 from .errors import InputError, changes
 from .files import write_json
 from .locking import alone
@@ -140,16 +140,6 @@ class RunFolder:
                 f"{str(self.path)!r} holds a run with other settings (there -> here): {changed}; use the same to "
                 "resume it, another --output_dir, or --overwrite to start anew"
             )
-
-
-def check_writable(folder: Path, flag: str) -> None:
-    """Raise an [`InputError`] where that folder cannot be, or may not be written to; `flag` is what names another."""
-    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not above.is_dir():
-        where = "is a file" if above == folder.absolute() else f"lies below the file {str(above)!r}"
-        raise InputError(f"{str(folder)!r} {where}: name another {flag}")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise InputError(f"{str(above)!r} may not be written to: name another {flag}, or change its rights")
 
 
 def _fixed(settings: dict) -> dict:

@@ -8,9 +8,10 @@ import torch
 
 from .cli.settings import DistillSettings
 from .data.windows import WindowDataset
+from .disk import check_writable
 from .errors import InputError
 from .readable import readable_bytes
-from .run_folder import SIGNAL_FOLDER, STORED_FORECASTS, check_writable
+from .run_folder import SIGNAL_FOLDER, STORED_FORECASTS
 from .run_student import RunStudent
 from .student import TimeDistillConfig
 from .teachers.signal import ForecastOnly, FrozenTeacher

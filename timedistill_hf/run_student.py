@@ -14,7 +14,7 @@ from .cli.settings import DistillSettings, StudentSettings
 from .data.windows import ForecastData
 from .errors import InputError
 from .evaluation.mixing import error_products
-from .files import move_into_place, read_json, remove_leftovers, write_json
+from .files import move_into_place, read_json, remove_leftovers, staged_folder, write_json
 from .run_folder import HISTORY
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
@@ -184,9 +184,10 @@ class RunStudent:
             folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(folder)
             stage = folder / ".stage-finished"
-            selection.student.save_pretrained(stage)
-            data.processor.save_pretrained(stage)
-            move_into_place(stage, folder, last=WEIGHTS)
+            with staged_folder(stage, folder):
+                selection.student.save_pretrained(stage)
+                data.processor.save_pretrained(stage)
+                move_into_place(stage, folder, last=WEIGHTS)
         PartialState().wait_for_everyone()
         return selection.student.to(self.args.device)
 

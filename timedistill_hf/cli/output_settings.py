@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..disk import check_writable
 from ..errors import InputError
 from .settings import check_output
 
@@ -31,6 +32,7 @@ class PlotSettings:
             raise InputError("give either --run, the folder of a finished run, or --results, the files of many")
         if self.results is not None and self.output is None:
             raise InputError("--output is missing: give the folder for the plot of these results")
+        check_writable(Path(self.output_folder), "--output")
         there = sorted(path.name for path in Path(self.output_folder).glob("*.png"))
         if there and not self.overwrite:
             raise InputError(
@@ -55,6 +57,7 @@ class CardSettings:
     def __post_init__(self):
         if not Path(self.results_dir).is_dir():
             raise InputError(f"results_dir={self.results_dir!r} is no folder: give the one with the results of runs")
+        check_writable(Path(self.output_dir), "--output_dir")
 
 
 @dataclass

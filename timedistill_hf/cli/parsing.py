@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 
-from ..errors import InputError, Terminated, did_you_mean
+from ..disk import why_unwritable
+from ..errors import InputError, Terminated, did_you_mean, first_line
 from .flags import Flag, Later, flags_of, title_of
 from .settings_file import as_text, read_settings_file
 
@@ -112,6 +113,12 @@ def run_script(main: Callable[[], None]) -> None:
     except (InputError, FloatingPointError) as error:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except Exception as error:
+        reason = why_unwritable(error)
+        if reason is None:
+            raise
+        print(f"error: a file cannot be written ({first_line(error)}): {reason}", file=sys.stderr)
         raise SystemExit(2) from error
     finally:
         for number, handler in before.items():

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..disk import check_writable
 from ..errors import InputError, did_you_mean
 
 
@@ -411,6 +412,7 @@ def check_output(path: str, overwrite: bool) -> None:
         raise InputError(f"--output {path!r} is a folder: name a file in it")
     if Path(path).exists() and not overwrite:
         raise InputError(f"{path!r} exists: name another --output, or pass --overwrite")
+    check_writable(Path(path).parent, "--output")
 
 
 def parse_json_object(name: str, text: str | None) -> dict:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..disk import check_writable
 from ..errors import InputError, changes
 from ..files import read_json, write_json
 from ..locking import alone
@@ -60,6 +61,7 @@ class SegmentFolder:
         """
         if not self.path.parent.is_dir():
             raise InputError(f"--output {str(self.path)!r}: there is no folder {str(self.path.parent)!r}; make it")
+        check_writable(self.path, "--output")
         if not self.path.is_dir() or {path.name for path in self.path.iterdir()} <= {LOCK}:
             return
         if self._plan() is None:

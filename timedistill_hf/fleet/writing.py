@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
-from ..errors import InputError
+from ..disk import why_unwritable
+from ..errors import InputError, first_line
 from ..files import staged_file
 from .extents import shares
 from .processes import together
@@ -143,4 +144,4 @@ def _cannot_be_written(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{str(output)!r} cannot be written: {error}") from error
+        raise InputError(f"{str(output)!r} cannot be written: {why_unwritable(error) or first_line(error)}") from error

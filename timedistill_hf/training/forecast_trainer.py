@@ -3,17 +3,20 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from huggingface_hub import CommitInfo
 from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..adapters import StudentAdapter, adapter_of
 from ..data.windows import split_targets
 from ..errors import InputError
 from ..evaluation.errors_per_window import mean_errors, window_errors
+from ..files import staged_folder
 from ..hub import HubTarget, publish
 from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
@@ -96,6 +99,12 @@ class ForecastTrainer(Trainer):
     def _check_checkpoint(self, checkpoint: str) -> None:
         """Raise an [`InputError`] where training cannot go on from that whole checkpoint."""
         check_weights(checkpoint, self.model)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        """As the stock one; where the disk is full, what it wrote of this checkpoint is removed, the others stay."""
+        folder = Path(self._get_output_dir(trial=trial))
+        with staged_folder(folder / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}", folder):
+            super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         with as_input_error(checkpoint):

@@ -13,7 +13,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..cards import save_card
 from ..errors import InputError
-from ..files import move_into_place, remove_leftovers, write_json
+from ..files import move_into_place, remove_leftovers, staged_folder, write_json
 from ..pretrained import load_weights
 from ..run_folder import HISTORY
 from .callbacks import ValidationEarlyStopping
@@ -57,12 +57,14 @@ def run_stage(
     if solve is None or not solve(trainer):
         _train(name, folder, trainer)
     stage = folder / ".stage-finished"
-    trainer.save_model(str(stage))  # on all processes: a model in shards is put together
+    with staged_folder(stage, folder):
+        trainer.save_model(str(stage))  # on all processes: a model in shards is put together
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
-        write_json(stage / HISTORY, trainer.state.log_history)
-        save_card(trainer.model_card(folder.resolve().name), stage)
-        move_into_place(stage, folder, last=WEIGHTS)
+        with staged_folder(stage, folder):
+            write_json(stage / HISTORY, trainer.state.log_history)
+            save_card(trainer.model_card(folder.resolve().name), stage)
+            move_into_place(stage, folder, last=WEIGHTS)
     trainer.accelerator.wait_for_everyone()
     # what was saved, not what was trained: free of autocast, shards and each process's own batch statistics
     return load_weights(type(model), folder).to(trainer.args.device).eval()
