@@ -217,7 +217,7 @@ class Runner:
 
     def _remove_checkpoints(self) -> None:
         """Those of finished teachers that trained on after their session was killed."""
-        for teacher in dict.fromkeys(teacher for cell in self.cells for teacher in cell.teachers):
+        for teacher in {teacher.key: teacher for cell in self.cells for teacher in cell.teachers}.values():
             if is_done(teacher, self.places):
                 remove_checkpoints(self.places.teacher(teacher))
 
