@@ -113,7 +113,7 @@ DAMAGE = [(name, damage) for name in FILES for damage in (cut, emptied, garbled,
 DAMAGE = [case for case in DAMAGE if case not in [("model.safetensors", garbled), ("scheduler.pt", removed)]]
 
 
-@pytest.mark.parametrize(("name", "damage"), DAMAGE, ids=str)
+@pytest.mark.parametrize(("name", "damage"), DAMAGE, ids=lambda value: getattr(value, "__name__", value))
 def test_a_damaged_checkpoint_is_passed_over_or_one_line(data, trained, tmp_path, name, damage, caplog):
     """The one before it is gone on from; where there is none, or it is named, that is an error."""
     folder = shutil.copytree(trained[0.0], tmp_path / "run")
