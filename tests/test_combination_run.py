@@ -21,8 +21,8 @@ from timedistill_hf.run_folder import LOCK
 MEMBERS = ("linear", "linear:ridge", "linear:mse", "periodic", "residual:last:hidden_size=8")
 FLAGS = [
     "--recipe", "best", "--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true",
-    "--report_to", "none", "--step_limit", "20", "--num_train_epochs", "2", "--members", *MEMBERS,
-    "--teacher", "patchtst", "itransformer", "--controls", "student_no_kd", "linear",
+    "--report_to", "none", "--step_limit", "20", "--num_train_epochs", "2", "--teacher_epochs", "1",
+    "--members", *MEMBERS, "--teacher", "patchtst", "itransformer", "--controls", "student_no_kd", "linear",
 ]  # fmt: skip
 
 
@@ -145,6 +145,7 @@ def test_one_pair_without_teacher_needs_no_signal(csv, tmp_path, monkeypatch):
     run(
         monkeypatch, "distill.py", "--dataset", csv, "--output_dir", tmp_path / "run", *FLAGS, "--members", "linear",
         "--teacher_weights", "0,0", "--controls", "student_no_kd", "--teacher", "patchtst",
+        "--teacher_config", '{"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 1}',
     )  # fmt: skip
     results = json.loads((tmp_path / "run/results.json").read_text())
     assert results["models"]["student"]["mse"] == pytest.approx(results["models"]["student_no_kd"]["mse"], rel=1e-6)
