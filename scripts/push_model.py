@@ -17,7 +17,8 @@ def main() -> None:
     from timedistill_hf.hub import publish
 
     set_up_logging()
-    commit = publish(settings.folder, settings.repo_id, private=settings.private or None, revision=settings.revision)
+    where = {"private": settings.private or None, "revision": settings.revision}
+    commit = publish(settings.folder, settings.repo_id, license=settings.license, **where)
     print(commit.repo_url)
 
 

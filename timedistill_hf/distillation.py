@@ -108,7 +108,9 @@ class Distillation:
         if self._signal.must_be_stored and table is None:  # no teacher is trained for nothing
             untrained = self._signal.of(self._teachers.untrained(data, loaded), config)
             self._signal.may_be_stored(untrained, data.for_teacher(untrained.num_time_features).train)
-        prepare_run(self.args)
+        trained_here = len(loaded) < len(self.settings.teacher)
+        licences = [licence for teacher in loaded.values() for licence in teacher.licences]
+        prepare_run(self.args, [] if trained_here else licences)
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
             if self.args.should_save:
@@ -144,6 +146,7 @@ class Distillation:
         about |= {"signal": self._signal.described(teacher, config, is_stored)}
         about |= {"mix": teacher.describe()} if isinstance(teacher, SeveralTeachers) else {}
         about |= {"hub_ids": teacher.hub_ids} if teacher.hub_ids else {}
+        about |= {"licences": teacher.licences} if any(teacher.licences) else {}
         about |= self._about_table(teacher, shown) if isinstance(teacher, TableTeacher) else {}
         results = results_of(data, models, self.args.eval_batch_size) | students.members
         results |= {"teacher": about, "settings": record}
@@ -199,7 +202,7 @@ class Distillation:
         remove_leftovers(folder)
         forecasters = {name: models[name] for name in ("student", "teacher") if name in models}
         plots = plot_run(folder, folder, data, forecasters, results, self.args.device)
-        save_card(student_card(results, folder.resolve().name, plots=plots), folder)
+        save_card(student_card(results, folder.resolve().name, plots=plots, license=self.args.hub_license), folder)
         shutil.rmtree(folder / SIGNAL_FOLDER, ignore_errors=True)
         write_json(self.folder.path / RESULTS, results)
         self._student.clear()

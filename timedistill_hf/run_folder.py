@@ -32,6 +32,7 @@ MAY_CHANGE = (
     "signal_limit_gb",
     "push_to_hub",
     "hub_model_id",
+    "hub_license",
     "hub_strategy",
     "hub_token",
     "hub_private_repo",

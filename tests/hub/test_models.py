@@ -62,7 +62,7 @@ def push_student(name):
 
 def publish_student(folder, name, seed=0, **kwargs):
     """The commit."""
-    return publish(save(tiny_student(seed), folder), name, **kwargs).oid
+    return publish(save(tiny_student(seed), folder), name, license="mit", **kwargs).oid
 
 
 def forecast(name, **kwargs):
@@ -80,7 +80,7 @@ def forecast_while_published(folder, name):
     def load(*args, **kwargs):
         other = save(tiny_student(9), folder)
         TimeDistillProcessor(COLUMNS, [0.0] * 3, [9.0] * 3, **LENGTHS).save_pretrained(other)
-        publish(other, name)
+        publish(other, name, license="mit")
         return load_processor(*args, **kwargs)
 
     with mock.patch("timedistill_hf.forecaster.load_processor", load):
@@ -96,7 +96,7 @@ def publish_teachers(folder, families):
     same = {}
     for family in families:
         model = tiny_teacher(family)
-        publish(save(model, folder / family), f"user/{family}")
+        publish(save(model, folder / family), f"user/{family}", license="mit")
         loaded = load_teacher(f"user/{family}")
         forecaster = Forecaster.from_pretrained(f"user/{family}")
         same[family] = (
@@ -163,7 +163,7 @@ def test_a_configuration_cannot_name_files_elsewhere(hub, client, tmp_path):
     config = (folder / "config.json").read_text()
     for path in ("../secret", f"{tmp_path}/secret", "sub/inner", "other/repo--modeling"):
         (folder / "config.json").write_text(config.replace('"configuration_timedistill.', f'"{path}.'))
-        client.run(publish, folder, "user/elsewhere")
+        client.run(publish, folder, "user/elsewhere", license="mit")
     assert {path for path in hub.files("user/elsewhere") if path.endswith(".py")} <= CODE
 
 
@@ -299,7 +299,9 @@ def test_remote_code_serves_without_the_package(client, tmp_path):
     models = {"user/remote-student": tiny_student()}
     for family in ("itransformer", "modern_tcn"):
         models[f"user/remote-{family}"] = tiny_teacher(family)
-        client.run(publish, save(models[f"user/remote-{family}"], tmp_path / family), f"user/remote-{family}")
+        client.run(
+            publish, save(models[f"user/remote-{family}"], tmp_path / family), f"user/remote-{family}", license="mit"
+        )
     torch.save(windows(), tmp_path / "x.pt")
     raw = history()[COLUMNS].to_numpy(copy=True)
     torch.save(torch.from_numpy(raw), tmp_path / "raw.pt")

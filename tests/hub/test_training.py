@@ -43,6 +43,7 @@ def train(folder, kind, *, save_only=False, **kwargs):
     data = make_windows(synthetic_series(400, 3), 48, 16, SplitSpec(rows=(240, 80, 80)))
     steps = {"max_steps": 2, "eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 1, "save_steps": 1}
     quiet = {"report_to": "none", "disable_tqdm": True}
+    kwargs = {"hub_license": "mit"} | kwargs
     if kind == "distil":
         args = TimeDistillTrainingArguments(str(folder), beta=0.0, **steps, **quiet, **kwargs)
         teacher = Teacher(tiny_teacher("itransformer"), get_family("itransformer"))
@@ -92,6 +93,8 @@ def test_a_trainer_that_may_not_publish_says_so_before_it_trains(client, tmp_pat
         client.run(train, tmp_path, "forecast", push_to_hub=True, hub_model_id="user/x", token=None)
     with pytest.raises(InputError, match="may not change the model 'stranger/x'"):
         client.run(train, tmp_path, "forecast", push_to_hub=True, hub_model_id="stranger/x")
+    with pytest.raises(InputError, match="no licence is known of it"):
+        client.run(train, tmp_path, "forecast", push_to_hub=True, hub_model_id="user/x", hub_license=None)
     assert not tmp_path.joinpath("checkpoint-1").exists()
     with pytest.raises(InputError, match="hub_strategy='every_save': expected 'end'"):
         ForecastTrainingArguments(str(tmp_path), hub_strategy="every_save")
@@ -101,7 +104,7 @@ def test_a_run_is_published_at_its_end_or_when_it_is_repeated(hub, client, tmp_p
     data = generated_csv(tmp_path, 500)
     run = tmp_path / "run"
     command = ["distill.py", "--dataset", data, "--output_dir", run, *DISTILL, *TEACHER, "--teacher_epochs", "1"]
-    push = ["--push_to_hub", "true", "--hub_model_id", "user/run-of-script", "--overwrite"]
+    push = ["--push_to_hub", "true", "--hub_model_id", "user/run-of-script", "--overwrite", "--hub_license", "mit"]
     code, _, errors = client.run(script, *command, *push, token=None)
     push += ["--hub_token", WRITER]
     assert code == 2
@@ -144,9 +147,12 @@ def test_scripts_take_models_and_data_from_the_hub(hub, client, tmp_path):
     train = [
         "--dataset", data, "--output_dir", teacher, "--teacher", "itransformer", "--max_steps", "2", *TINY, *TEACHER,
     ]  # fmt: skip
-    code, _, errors = client.run(
-        script, "train_teacher.py", *train, "--push_to_hub", "true", "--hub_model_id", "teach"
-    )
+    push = ["--push_to_hub", "true", "--hub_model_id", "teach"]
+    code, _, errors = client.run(script, "train_teacher.py", *train, *push)
+    assert code == 2
+    assert "no licence is known of it" in errors
+    assert not teacher.exists(), "said before training"
+    code, _, errors = client.run(script, "train_teacher.py", *train, *push, "--hub_license", "cc-by-nc-4.0")
     assert code == 0, errors
     assert set(hub.files("user/teach")) == MODEL | {
         "configuration_itransformer.py", "modeling_itransformer.py", "results.json",
@@ -161,11 +167,14 @@ def test_scripts_take_models_and_data_from_the_hub(hub, client, tmp_path):
         script, "distill.py", "--dataset", "user/hosted", "--teacher", "user/teach", "--output_dir", run, *DISTILL
     )
     assert code == 0, errors
-    assert json.loads((run / "results.json").read_text())["teacher"]["source"] == ["user/teach"]
+    about = json.loads((run / "results.json").read_text())["teacher"]
+    assert about["source"] == ["user/teach"]
+    assert about["licences"] == [{"license": "cc-by-nc-4.0"}]
+    assert ModelCard((run / "README.md").read_text()).data.license == "cc-by-nc-4.0", "the teacher's, not assumed"
     first = hub.repositories["model", "user/teach"].find("main").sha
     code, _, errors = client.run(
         script, "train_teacher.py", *train, "--seed", "7", "--overwrite", "true", "--push_to_hub", "true",
-        "--hub_model_id", "teach",
+        "--hub_model_id", "teach", "--hub_license", "mit",
     )  # fmt: skip
     assert code == 0, errors
     pinned = ["distill.py", "--dataset", "user/hosted", "--teacher", "user/teach", *DISTILL]

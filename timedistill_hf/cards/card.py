@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from tabulate import tabulate
 
 from ..data.benchmarks import BENCHMARKS, HUB_DATASET
 from ..files import staged_file
+from ..hub.licences import NOT_CHOSEN, said
 from ..hub_names import is_hub_id
 
 
 TASK = "time-series-forecasting"
-LICENSE = "apache-2.0"  # of the model code that lies beside the weights
+LICENSE = "apache-2.0"  # of the weights that this project gives away
 README = "README.md"
 CAPTIONS = {
     "forecast.png": "Forecast of one test window",
@@ -116,7 +117,8 @@ class CardContent:
         data: what it was trained on.
         measured: for the metadata.
         base_model: Hub ids of what it was made from.
-        license: of the weights.
+        licence: of the weights, as [`licence_of`] gives it; empty where none is chosen, which the card then says.
+        teachers_licences: what is known of those of the teachers.
         tags: more than the usual ones.
         plots: file names beside the card.
         history: what the table holds that `Forecaster` reads; `None` where there is no processor.
@@ -140,7 +142,8 @@ class CardContent:
     data: DataSource | None = None
     measured: Sequence[Measured] = ()
     base_model: Sequence[str] = ()
-    license: str | None = LICENSE
+    licence: Mapping[str, str] = field(default_factory=dict)
+    teachers_licences: Sequence[Mapping[str, str]] = ()
     language: str | None = None
     tags: Sequence[str] = ()
     plots: Sequence[str] = ()
@@ -165,7 +168,7 @@ class CardContent:
             eval_results=results or None,
             language=self.language,
             library_name="timedistill_hf",
-            license=self.license,
+            **({"license": None} | dict(self.licence)),
             metrics=list(dict.fromkeys(result.metric_type for result in results)) or None,
             model_name=(self.model_name or repo.rpartition("/")[-1]) if results else None,
             pipeline_tag=TASK,
@@ -188,11 +191,24 @@ class CardContent:
             loads_without_package=self.loads_without_package,
             transformers_class=self.transformers_class,
             limits=self.limits,
+            licence=self._licence(),
             is_distilled=self.is_distilled,
             version=self.version,
         )
         card.content = card.content.rstrip() + "\n"
         return card
+
+    def _licence(self) -> str:
+        """What the metadata cannot say: that none is chosen, where its text is, and whose it is."""
+        own = f"{plain(said(self.licence))}." if self.licence else NOT_CHOSEN
+        if any(self.teachers_licences) and self.licence in self.teachers_licences:
+            own = f"{own[:-1]}, which is the teacher's: what was learnt from it is bound by that too."
+        elif self.licence and not self.licence.get("license_name") and not any(self.teachers_licences):
+            own = ""
+        others = dict.fromkeys(plain(said(each)) for each in self.teachers_licences if each and each != self.licence)
+        if not others:
+            return own
+        return f"{own} The licence of the teacher{'s' if len(others) > 1 else ''}: {', '.join(others)}."
 
 
 def save_card(card: ModelCard, folder: str | Path) -> None:

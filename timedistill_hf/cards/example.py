@@ -7,6 +7,7 @@ import pandas as pd
 from huggingface_hub import ModelCard
 
 from ..data.synthetic import synthetic_series
+from .card import LICENSE
 from .student import student_card
 
 
@@ -26,7 +27,8 @@ def example_card(root: str | Path) -> ModelCard:
         root: of the repository.
     """
     results = json.loads((Path(root) / FOLDER / "results.json").read_text(encoding="utf-8"))
-    return student_card(results, FOLDER, plots=PLOTS, history_file=HISTORY_FILE, how_to_make=_USE, has_code=False)
+    about = {"history_file": HISTORY_FILE, "how_to_make": _USE, "has_code": False, "license": LICENSE}
+    return student_card(results, FOLDER, plots=PLOTS, **about)
 
 
 def write_history(folder: Path, steps: int = 96) -> None:

@@ -102,7 +102,7 @@ def _card(name: str, named: Sequence[tuple[str, dict]]) -> ModelCard:
         num_input_channels=len(data["columns"]),
         data=data_source(first),
         measured=[_measured(cell) for cell in horizons.values()],
-        license=LICENSE,
+        licence={"license": LICENSE},
         tags=["benchmark"],
         history=history_note(
             data["columns"], settings["context_length"], data["timestamp_column"], settings["id_column"]

@@ -62,6 +62,11 @@ def hub_ids(results: dict) -> list[str]:
     return list(results["teacher"].get("hub_ids") or [])
 
 
+def licences(results: dict) -> list[dict[str, str]]:
+    """Of the teachers that the student heard, as their cards name them; empty where one is not known."""
+    return list(results["teacher"].get("licences") or [{}]) if heard_teacher(results) else [{}]
+
+
 def _name_and_error(results: dict) -> str:
     score = results["models"].get("teacher")
     said = "its forecasts do not cover the test windows"

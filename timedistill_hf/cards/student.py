@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from huggingface_hub import ModelCard
 
 from ..evaluation.report import TITLES, measured_on, results_table
-from .card import LICENSE, CardContent, DataSource, Measured, history_note, names, plain, settings_table
-from .lineage import heard_teacher, hub_ids, lineage
+from ..hub.licences import common_licence
+from .card import CardContent, DataSource, Measured, history_note, names, plain, settings_table
+from .lineage import heard_teacher, hub_ids, licences, lineage
 
 
 CONTROLS = ("teacher", "student_no_kd", "linear", "seasonal_naive")
@@ -30,7 +31,7 @@ def student_card(
     repo: str,
     *,
     plots: Sequence[str] = ("forecast.png",),
-    license: str | None = LICENSE,
+    license: str | None = None,
     history_file: str = "history.csv",
     how_to_make: str | None = None,
     has_code: bool = True,
@@ -41,7 +42,7 @@ def student_card(
         results: the content of `results.json`.
         repo: Hub id, or the folder's name, that the snippets load.
         plots: file names that lie beside the card.
-        license: of the weights; by default that of the model code beside them.
+        license: of the weights; the teacher's where `None` and that is known, else the card says that it is open.
         history_file: the table that the snippet reads.
         how_to_make: what is to be said before the snippets.
         has_code: whether the student's code lies beside its weights.
@@ -72,7 +73,8 @@ def student_card(
         data=source,
         measured=[Measured({name: student[name] for name in ("mse", "mae")}, "test", **lengths)],
         base_model=hub_ids(results),
-        license=license,
+        licence={"license": license} if license else common_licence(licences(results)),
+        teachers_licences=licences(results),
         plots=plots,
         history_file=history_file,
         how_to_make=how_to_make,

@@ -1,7 +1,7 @@
 """The card of a model that a Trainer made: a teacher, a student, a fine-tuned model. What is not known is left out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,12 @@ from huggingface_hub import ModelCard
 from transformers import PreTrainedConfig, Trainer, TrainingArguments
 
 from .. import __version__
+from ..hub.licences import common_licence, licence_of
 from ..hub_names import hub_origin
 from ..objective.multi_scale import scales_that_fit
 from ..processor import TimeDistillProcessor
 from ..student import TimeDistillConfig
 from .card import (
-    LICENSE,
     CardContent,
     DataSource,
     Measured,
@@ -53,6 +53,8 @@ class Trained:
         lineage: text on what it was made from.
         base_model: the Hub ids of that.
         test: errors on the test windows, where they were measured.
+        licence: that of what it was made from, where all of that has the same; empty where it is not known.
+        teachers_licences: of each of them.
     """
 
     config: PreTrainedConfig
@@ -68,6 +70,8 @@ class Trained:
     base_model: Sequence[str] = ()
     is_distilled: bool = False
     test: Mapping[str, float] | None = None
+    licence: Mapping[str, str] = field(default_factory=dict)
+    teachers_licences: Sequence[Mapping[str, str]] = ()
 
 
 def trainer_card(
@@ -77,6 +81,7 @@ def trainer_card(
     lineage: str = "",
     base_model: Sequence[str] = (),
     is_distilled: bool = False,
+    licences: Sequence[Mapping[str, str]] = (),
     **metadata,
 ) -> ModelCard:
     """The card of what a Trainer trained, from its model, arguments, log and processor.
@@ -85,12 +90,14 @@ def trainer_card(
         trainer: any Trainer of a forecaster, transformers' own too.
         repo: Hub id, or the folder's name; the trainer's where `None`.
         lineage, base_model, is_distilled: who taught it, where somebody did.
+        licences: of the teachers, as far as known.
         metadata: see [`trained_card`].
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     origin = hub_origin(model.config)
     if model.config.name_or_path:
         lineage = f"{lineage} {_fine_tuned(origin)}".strip()
+        licences = [*licences, licence_of(model.config.name_or_path, getattr(model.config, "_commit_hash", None))]
     processor = trainer.processing_class
     trained = Trained(
         config=model.config,
@@ -106,6 +113,8 @@ def trainer_card(
         base_model=[*base_model, *([origin] if origin else [])],
         is_distilled=is_distilled,
         test=_logged(trainer.state.log_history, "test"),
+        licence=common_licence(licences),
+        teachers_licences=licences,
     )
     repo = repo or trainer.hub_model_id or trainer.args.hub_model_id or Path(trainer.args.output_dir).resolve().name
     return trained_card(trained, repo, **metadata)
@@ -125,7 +134,7 @@ def trained_card(
 
     Args:
         repo: Hub id, or the folder's name, that the snippets load.
-        license: of the weights; where `None`, that of the model code of this package if it lies beside them.
+        license: of the weights; where `None`, that of what it was made from, if that is known.
         datasets: Hub ids of the data, beside what the processor knows.
     """
     config, processor = trained.config, trained.processor
@@ -157,7 +166,8 @@ def trained_card(
         data=source,
         measured=measured,
         base_model=list(dict.fromkeys(trained.base_model)),
-        license=license or (LICENSE if own_code else None),
+        licence={"license": license} if license else trained.licence,
+        teachers_licences=trained.teachers_licences,
         language=language,
         tags=tags,
         datasets=datasets,

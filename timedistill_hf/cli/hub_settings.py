@@ -27,6 +27,10 @@ class PushModelSettings(HubSettings):
     folder: str | None = field(
         default=None, metadata={"help": "What distill.py or train_teacher.py made, or save_pretrained."}
     )
+    license: str | None = field(
+        default=None,
+        metadata={"help": "Licence of the weights, as the Hub names it (cc-by-4.0, mit, ...); that of the card."},
+    )
 
     def __post_init__(self):
         super().__post_init__()

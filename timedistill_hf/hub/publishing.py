@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from ..config_checks import check_references
 from ..errors import InputError, first_line
 from ..files import read_object, write_json
 from ..run_folder import PUBLISHED, RESULTS
+from .licences import NOT_CHOSEN, ask, check_licence, common_licence, licence_in, said
 from .reasons import hub_reason
 
 
@@ -106,6 +107,7 @@ def publish(
     token: str | None = None,
     revision: str | None = None,
     commit_message: str | None = None,
+    license: str | None = None,
 ) -> CommitInfo:
     """Publish a model that was saved with this package: a student or teacher, or the folder of a finished run.
 
@@ -121,15 +123,20 @@ def publish(
         repo_id: `user/name`; a bare name is one of the token's user.
         private, token, revision: see [`HubTarget`].
         commit_message: of the commit.
+        license: of the weights, as the Hub names it (`cc-by-4.0`, `other`); that of the card where `None`, which is
+            the teacher's where that is known.
 
     Raises:
-        InputError: the folder holds no finished model, or the Hub does not take it.
+        InputError: the folder holds no finished model, there is no licence, or the Hub does not take it.
     """
     folder = Path(folder)
     paths = files_to_publish(folder)
+    text = _card_text(folder)
+    licence = _licence(folder, text, license)
     target = HubTarget(repo_id, "model", private, token, revision)
     name = target.prepare()
-    card = _card(folder, name)
+    card = _with_licence(_card(folder, text, name), licence)
+    logger.info("%s is published under the licence %s", name, said(licence))
     operations = [CommitOperationAdd(path.name, str(path)) for path in paths]
     operations.append(CommitOperationAdd(_CARD, card.encode()))
     with target.explained(remedy="; nothing was published"):
@@ -138,11 +145,14 @@ def publish(
         )
 
 
-def prepare_run(args: "TrainingArguments") -> None:
+def prepare_run(args: "TrainingArguments", licences: Sequence[dict[str, str]] = ()) -> None:
     """Where `args.push_to_hub` asks for it, see that the run may be published; all processes raise, or none.
 
+    Args:
+        licences: of the run's teachers, where they are known: see [`licence_of`].
+
     Raises:
-        InputError: as [`HubTarget.prepare`].
+        InputError: as [`HubTarget.prepare`], or no licence is known.
     """
     if not args.push_to_hub:
         return
@@ -151,6 +161,8 @@ def prepare_run(args: "TrainingArguments") -> None:
     refusal = None
     if args.process_index == 0:
         try:
+            if args.hub_license is None and not common_licence(licences):
+                raise ask(str(args.output_dir))
             HubTarget.of(args).prepare()
         except InputError as error:
             refusal = str(error)
@@ -163,7 +175,8 @@ def publish_run(args: "TrainingArguments") -> None:
     """[`publish`] the finished run in `args.output_dir`, and write down where it went (`published.json`)."""
     target, folder = HubTarget.of(args), Path(args.output_dir)
     try:
-        commit = publish(folder, target.repo_id, private=target.private, token=target.token, revision=target.revision)
+        where = {"private": target.private, "token": target.token, "revision": target.revision}
+        commit = publish(folder, target.repo_id, license=args.hub_license, **where)
     except InputError as error:
         raise InputError(
             f"{error}; the run in {str(folder)!r} is finished: the same command again only publishes it"
@@ -233,15 +246,45 @@ def _references(config: dict) -> Iterator[str]:
                 yield module
 
 
-def _card(folder: Path, repo_id: str) -> str:
-    """The folder's card with the repository's name in place of its own, or one that says the least."""
+def _card_text(folder: Path) -> str | None:
+    """The folder's card, `None` where there is none."""
     path = folder / _CARD
-    if not path.is_file():
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{str(path)!r} is no text in UTF-8: save it as UTF-8") from error
+
+
+def _licence(folder: Path, card: str | None, asked: str | None) -> dict[str, str]:
+    """What is asked for, else what the card names; an [`InputError`] where it names none."""
+    named = licence_in(card) if card is not None else {}
+    if asked is None:
+        if not named:
+            raise ask(str(folder))
+        return named
+    if named and check_licence(asked) != named["license"]:
+        logger.warning("%s: its card names the licence %s, it is published under %s", folder, said(named), asked)
+    return named if named.get("license") == asked else {"license": check_licence(asked)}
+
+
+def _with_licence(card: str, licence: dict[str, str]) -> str:
+    """The card with that licence in its metadata, and where it said that none is chosen; else as it is."""
+    if licence_in(card) == licence:
+        return card
+    changed = ModelCard(card)
+    for name in ("license", "license_name", "license_link"):
+        setattr(changed.data, name, licence.get(name))
+    return str(changed).replace(NOT_CHOSEN, f"{said(licence)}.")
+
+
+def _card(folder: Path, text: str | None, repo_id: str) -> str:
+    """The folder's card with the repository's name in place of its own, or one that says the least."""
+    if text is None:
         return _least_card(repo_id)
     folders = {folder, folder.absolute(), *_trained_in(folder)}
     names = {str(name) for name in folders} | {name.name for name in folders if name.name}
     loaded = _LOADS.format("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
-    return re.sub(loaded, lambda found: f"{found[1]}{repo_id}", path.read_text(encoding="utf-8"))
+    return re.sub(loaded, lambda found: f"{found[1]}{repo_id}", text)
 
 
 def _trained_in(folder: Path) -> Iterator[Path]:

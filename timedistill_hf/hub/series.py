@@ -10,6 +10,7 @@ from huggingface_hub.errors import EntryNotFoundError
 
 from ..errors import InputError, listed
 from ..table_files import table_stem
+from .licences import check_licence
 from .publishing import HubTarget
 from .series_card import SPLIT, HostedSeries, with_series
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _CARD = "README.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 _OTHER_FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".arrow", ".txt", ".npy", ".npz", ".h5")
 
 
@@ -110,11 +110,7 @@ def _read(
     from ..data.sources import default_split, find_benchmark, read_frame
     from ..data.splits import parse_split
 
-    if not _LICENSE.fullmatch(license):
-        raise InputError(
-            f"license={license!r}: expected a licence as the Hub names it, such as cc-by-4.0 "
-            "(https://huggingface.co/docs/hub/repositories-licenses), or other"
-        )
+    check_licence(license)
     frame, name = read_frame(source, id_column=roles["id_column"], **place)
     benchmark = find_benchmark(source)
     config = config_name or (benchmark.name if benchmark else table_stem(name))

@@ -50,6 +50,10 @@ class SeveralTeachers(FrozenTeacher):
         return [name for teacher in self.members for name in teacher.hub_ids]
 
     @property
+    def licences(self) -> list[dict[str, str]]:
+        return [licence for teacher in self.members for licence in teacher.licences]
+
+    @property
     def name(self) -> str:
         return " + ".join(teacher.name for teacher in self.members)
 

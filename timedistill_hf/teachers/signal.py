@@ -13,6 +13,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..adapters import device_of
 from ..errors import InputError
+from ..hub.licences import licence_of
 from ..hub_names import hub_origin
 from .pooling import check_pooling, pool_feature
 
@@ -169,6 +170,11 @@ class FrozenTeacher(nn.Module, ABC):
         """Of the models behind it that were loaded from the Hub."""
         return []
 
+    @property
+    def licences(self) -> list[dict[str, str]]:
+        """Of each model behind it, as its card names it; empty where it is not known."""
+        return [{}]
+
     def train(self, mode: bool = True) -> "FrozenTeacher":
         """Stays in evaluation mode: batch statistics and dropout belong to the teacher's own training."""
         return super().train(False)
@@ -257,6 +263,11 @@ class Teacher(FrozenTeacher):
     def hub_ids(self) -> list[str]:
         origin = hub_origin(self.config)
         return [origin] if origin else []
+
+    @property
+    def licences(self) -> list[dict[str, str]]:
+        name = self.config.name_or_path
+        return [licence_of(name, getattr(self.config, "_commit_hash", None)) if name else {}]
 
     @property
     def num_time_features(self) -> int:
@@ -352,6 +363,10 @@ class ForecastOnly(FrozenTeacher):
     @property
     def hub_ids(self) -> list[str]:
         return self.teacher.hub_ids
+
+    @property
+    def licences(self) -> list[dict[str, str]]:
+        return self.teacher.licences
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
         self.teacher.check_fits(context_length, prediction_length, num_input_channels)

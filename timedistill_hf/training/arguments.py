@@ -8,6 +8,7 @@ from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
 from ..errors import InputError
+from ..hub.licences import check_licence
 from ..objective.objective import TimeDistillObjective
 
 
@@ -74,7 +75,14 @@ class ForecastTrainingArguments(TrainingArguments):
         metadata={"help": "When to publish: at the end, the finished model in one commit.", "choices": ["end"]},
     )
 
+    hub_license: str | None = field(
+        default=None,
+        metadata={"help": "Licence of the published weights, as the Hub names it; the teacher's where that is known."},
+    )
+
     def __post_init__(self):
+        if self.hub_license is not None:
+            check_licence(self.hub_license)
         if self.hub_strategy not in ("end", HubStrategy.END):
             raise InputError(
                 f"hub_strategy={str(getattr(self.hub_strategy, 'value', self.hub_strategy))!r}: expected 'end', since "

@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..evaluation.errors_per_window import mean_errors, window_errors
 from ..files import staged_folder
 from ..hub import HubTarget, publish
+from ..hub.licences import ask, licence_in
 from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping
@@ -84,8 +85,11 @@ class ForecastTrainer(Trainer):
         """As the stock one; SIGTERM (and Ctrl-C in a script) saves a checkpoint and ends it with [`Terminated`].
 
         Raises:
-            InputError: the checkpoint that it is to go on from is not whole, or of another training.
+            InputError: the checkpoint that it is to go on from is not whole, or of another training; or the model is
+                to be published, and no licence is known of it.
         """
+        if self.args.push_to_hub and not licence_in(str(self.model_card(license=self.args.hub_license))):
+            raise ask(str(self.args.output_dir))
         if resume_from_checkpoint and not self.is_deepspeed_enabled:
             resume_from_checkpoint = checkpoint_to_resume(resume_from_checkpoint, self.args)
             self._check_checkpoint(resume_from_checkpoint)
@@ -206,7 +210,7 @@ class ForecastTrainer(Trainer):
         card = self.model_card(
             self.hub_model_id or self.args.hub_model_id or model_name,
             language=language,
-            license=license,
+            license=license or self.args.hub_license,
             tags=_listed(tags),
             datasets=_listed(dataset_tags),
             **({"base_model": [finetuned_from]} if finetuned_from else {}),

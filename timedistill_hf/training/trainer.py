@@ -157,6 +157,8 @@ class TimeDistillTrainer(ForecastTrainer):
         hub_ids = [] if teacher is None else teacher.hub_ids
         metadata["base_model"] = [*hub_ids, *metadata.get("base_model", [])]
         lineage = taught_by(name, alpha, beta, self.args.loss)
+        if alpha or beta:
+            metadata["licences"] = teacher.licences if teacher is not None else [{}]
         return trainer_card(self, repo, lineage=lineage, is_distilled=bool(alpha or beta), **metadata)
 
     def _probe(self, teacher: FrozenTeacher | None) -> None:
