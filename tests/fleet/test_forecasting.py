@@ -254,7 +254,7 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
-    with pytest.raises(InputError, match=r"cannot be written: .*No space left"):
+    with pytest.raises(InputError, match=r"cannot be written: the disk is full"):
         forecast_fleet(forecaster(), tmp_path / "in.parquet", tmp_path / "out.parquet", overwrite=True)
     assert (tmp_path / "out.parquet").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet"]

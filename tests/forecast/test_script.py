@@ -86,7 +86,7 @@ def test_existing_files_are_kept_until_the_new_one_is_whole(saved, tmp_path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(pd.DataFrame, "to_csv", half)
-        assert "No space left" in fails(monkeypatch, capsys, "forecast.py", *command, "--overwrite")
+        assert "the disk is full" in fails(monkeypatch, capsys, "forecast.py", *command, "--overwrite")
     assert target.read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["forecast.csv", "model", "my.csv"]
     forecast(monkeypatch, capsys, saved, tmp_path / "my.csv", target, "--overwrite")

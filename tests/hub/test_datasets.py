@@ -79,14 +79,14 @@ def test_a_file_comes_back_as_it_was(hub, client, tmp_path):
     frame.loc[7, "load"] = np.nan
     frame = frame.drop(index=20).iloc[::-1]
     frame.to_csv(tmp_path / "mine.csv", index=False, sep=";", decimal=",")
-    client.run(host, tmp_path / "mine.csv", "user/series", description="Load in MW, price in EUR.")
-    files = hub.files("user/series", "dataset")
+    client.run(host, tmp_path / "mine.csv", "user/hosted", description="Load in MW, price in EUR.")
+    files = hub.files("user/hosted", "dataset")
     assert set(files) == {".gitattributes", "README.md", "mine/train-00000-of-00001.parquet"}
-    assert len(hub.messages("user/series", "dataset")) == 1
+    assert len(hub.messages("user/hosted", "dataset")) == 1
     expected = load_series(tmp_path / "mine.csv")
-    assert_same(client.run(series, "user/series"), expected)
-    assert_same(client.run(series, "user/series", hub_config="mine"), expected)
-    table, streamed = client.run(read, "user/series")
+    assert_same(client.run(series, "user/hosted"), expected)
+    assert_same(client.run(series, "user/hosted", hub_config="mine"), expected)
+    table, streamed = client.run(read, "user/hosted")
     assert table["date"].is_monotonic_increasing
     assert len(table) == len(streamed) == 299
     assert pd.DataFrame(streamed)["date"].tolist() == table["date"].tolist()
