@@ -79,14 +79,14 @@ def test_a_file_comes_back_as_it_was(hub, client, tmp_path):
     frame.loc[7, "load"] = np.nan
     frame = frame.drop(index=20).iloc[::-1]
     frame.to_csv(tmp_path / "mine.csv", index=False, sep=";", decimal=",")
-    client.run(host, tmp_path / "mine.csv", "user/hosted", description="Load in MW, price in EUR.")
-    files = hub.files("user/hosted", "dataset")
+    client.run(host, tmp_path / "mine.csv", "user/of-files", description="Load in MW, price in EUR.")
+    files = hub.files("user/of-files", "dataset")
     assert set(files) == {".gitattributes", "README.md", "mine/train-00000-of-00001.parquet"}
-    assert len(hub.messages("user/hosted", "dataset")) == 1
+    assert len(hub.messages("user/of-files", "dataset")) == 1
     expected = load_series(tmp_path / "mine.csv")
-    assert_same(client.run(series, "user/hosted"), expected)
-    assert_same(client.run(series, "user/hosted", hub_config="mine"), expected)
-    table, streamed = client.run(read, "user/hosted")
+    assert_same(client.run(series, "user/of-files"), expected)
+    assert_same(client.run(series, "user/of-files", hub_config="mine"), expected)
+    table, streamed = client.run(read, "user/of-files")
     assert table["date"].is_monotonic_increasing
     assert len(table) == len(streamed) == 299
     assert pd.DataFrame(streamed)["date"].tolist() == table["date"].tolist()
