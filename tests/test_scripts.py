@@ -315,7 +315,11 @@ def test_overwrite_takes_nothing_along_that_is_not_a_runs(csv, tmp_path, monkeyp
         (["--split", "1,2"], "split '1,2'"),
         (["--teacher_config", '{"wheels": 4}'], "no configuration field 'wheels'"),
         (["--context_length", "5000"], "train has"),
-        (["--push_to_hub", "true"], "'out' cannot be published: the Hub may not be asked; unset HF_HUB_OFFLINE"),
+        (["--push_to_hub", "true"], "no licence is known of it"),
+        (
+            ["--push_to_hub", "true", "--hub_license", "mit"],
+            "'out' cannot be published: the Hub may not be asked; unset HF_HUB_OFFLINE",
+        ),
         (["--resume_from_checkpoint", "x"], "a run resumes by itself"),
         (["--eval_strategy", "no"], "load_best_model_at_end"),
     ],
