@@ -42,7 +42,8 @@ def offset_of(freq: str) -> "pd.DateOffset":
 
 def lasts_days(freq: str) -> bool:
     """Whether steps of that pandas frequency are counted in days of the calendar, not in hours or less."""
-    return not isinstance(offset_of(freq), pd.offsets.Tick)
+    offset = offset_of(freq)
+    return isinstance(offset, pd.offsets.Day) or not isinstance(offset, pd.offsets.Tick)  # pandas 2: a day is a tick
 
 
 @dataclass(frozen=True)

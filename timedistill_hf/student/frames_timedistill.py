@@ -74,7 +74,10 @@ def _datetimes(column: "pd.Series", time_zone: str | None) -> "pd.Series":
     """Datetimes; text with an offset, which daylight saving may change, is absolute time, in `time_zone` or UTC."""
     try:
         times = pd.to_datetime(column)
-    except ValueError:  # offsets that differ; or no times at all, which is said then
+        differ = times.dtype == object  # pandas 2
+    except ValueError:  # or no times at all, which is said then
+        differ = True
+    if differ:
         times = pd.to_datetime(column, utc=True)
     if times.dt.tz is None or pd.api.types.is_datetime64_any_dtype(column):
         return times

@@ -30,6 +30,7 @@ class TimeMixerConfig(PreTrainedConfig):
     model_type = "time_mixer"
     keys_to_ignore_at_inference = ["feature", "loc", "scale"]
     attribute_map = {"hidden_size": "d_model"}
+    has_no_defaults_at_init = True  # how many channels must be said; older transformers build one of defaults
 
     context_length: int = 96
     prediction_length: int = 96
