@@ -32,7 +32,7 @@ TESTS ?= tests
 
 test-kernels: setup
 	for kernels in $(KERNELS); do \
-		echo "$$kernels"; env $$kernels $(PYTEST) -q $(TESTS) || exit 1; \
+		echo "$$kernels"; env OMP_WAIT_POLICY=PASSIVE $$kernels $(PYTEST) -q $(TESTS) || exit 1; \
 	done
 
 test-slow: setup
