@@ -4,6 +4,7 @@ Its `config.json` is read within limits and handed to the class that its `model_
 safetensors only, and their header is compared with what the configuration would build before anything is allocated.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,8 +81,9 @@ def read_config(
             return AutoConfig.from_pretrained(name_or_path, **options)
         config_class = CONFIG_MAPPING[content["model_type"]]
         check_names(content, config_class)
-        config = config_class.from_dict(content)
-        config.to_dict()
+        with _quiet():
+            config = config_class.from_dict(content)
+            config.to_dict()
     except Exception as error:  # whatever a configuration of someone else's may end in
         reason = hub_reason(error, name_or_path, "model", revision, options.get("token"))
         raise InputError(f"{problem}: {reason or first_line(error)}; {CONFIG_REMEDY}") from error
@@ -200,11 +202,11 @@ def as_input_error(problem: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide transformers' report of weights that do not fit, which is many lines; the first of them is raised."""
+    """Hide transformers' reports of what does not fit, which are many lines; the first of them is raised."""
     from transformers.utils import logging as transformers_logging
 
     verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:

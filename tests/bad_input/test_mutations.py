@@ -80,10 +80,16 @@ def check(folder, name: str, seed: int, count: int) -> dict[str, int]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet():
+def _said_once():
+    """What is refused is said by the exception alone: transformers would log a page beside it."""
+    errors, handler = [], logging.Handler(logging.ERROR)
+    handler.emit = errors.append
     logging.disable(logging.WARNING)
+    logging.getLogger("transformers").addHandler(handler)
     yield
+    logging.getLogger("transformers").removeHandler(handler)
     logging.disable(logging.NOTSET)
+    assert [error.getMessage() for error in errors] == []
 
 
 MODELS = ["student", "combination", "itransformer", "patchtst"]
