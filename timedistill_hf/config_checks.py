@@ -1,12 +1,14 @@
 """What a `config.json` of someone else's may hold, before transformers is given it."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from transformers import PreTrainedConfig
 
 
 _PRECISIONS = ("float32", "float16", "bfloat16", "float64")
 _LENGTHS = ("context_length", "prediction_length", "moving_average", "patch_length", "patch_stride", "period")
+_LONGEST_NAME = 200  # characters; a file's name has 255 bytes at most
 _LONGEST, _LARGEST = 100_000, 10_000_000
 
 
@@ -47,14 +49,14 @@ def check_references(content: dict) -> None:
     """Raise a `ValueError` where what names code is of another kind than transformers expects."""
     auto_map = content.get("auto_map")
     if auto_map is not None and not (
-        isinstance(auto_map, dict)
-        and all(isinstance(name, str) or _is_list_of(name, (str, type(None))) for name in auto_map.values())
+        isinstance(auto_map, dict) and all(map(_is_class_name, chain.from_iterable(map(_listed, auto_map.values()))))
     ):
         raise ValueError(f"auto_map={auto_map!r}, expected names of classes")
     pipelines = content.get("custom_pipelines")
     if pipelines is not None and not (
         isinstance(pipelines, dict)
         and all(isinstance(task, dict) and isinstance(task.get("impl"), str) for task in pipelines.values())
+        and all(_is_class_name(task["impl"]) for task in pipelines.values())
     ):
         raise ValueError(f"custom_pipelines={pipelines!r}, expected an 'impl' for each task")
 
@@ -64,6 +66,15 @@ def check_names(content: dict, config_class: type[PreTrainedConfig]) -> None:
     for name in content:
         if name.startswith("__") or callable(getattr(config_class, name, None)):
             raise ValueError(f"config.json sets {name!r}, which is no field of {config_class.__name__}")
+
+
+def _listed(value: object) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value or 0]
+
+
+def _is_class_name(value: object) -> bool:
+    """Whether it can be a module and a class in it, or the absence of one: the module becomes a file's name."""
+    return value is None or (isinstance(value, str) and len(value) <= _LONGEST_NAME and value.isprintable())
 
 
 def _is_list_of(value: object, kinds: type | tuple[type, ...]) -> bool:

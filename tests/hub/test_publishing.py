@@ -43,6 +43,8 @@ def test_a_link_within_the_folder_and_a_folder_that_is_a_link_are_published(tmp_
     [
         "{", "[]", "null", "3", "[" * 100_000, '{"a":' * 5000 + "1" + "}" * 5000, b"\xff\xfe", "9" * 6000,
         {"auto_map": 3}, {"auto_map": ["x"]}, {"auto_map": {"AutoConfig": 3}}, {"auto_map": {"AutoConfig": [["x"]]}},
+        {"auto_map": {"AutoConfig": "a" * 5000}}, {"auto_map": {"AutoConfig": ["a" * 5000 + ".X", None]}},
+        {"auto_map": {"AutoConfig": "x\x00.X"}}, {"custom_pipelines": {"task": {"impl": "a" * 5000}}},
         {"custom_pipelines": "x"}, {"custom_pipelines": {"task": "x"}}, {"custom_pipelines": {"task": {"impl": 3}}},
     ],
     ids=lambda content: str(content)[:40],
