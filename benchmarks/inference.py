@@ -30,10 +30,10 @@ from tabulate import tabulate
 from torch.nn import functional as F
 
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor, fuse
+from timedistill_hf._utils.files import write_json
 from timedistill_hf.evaluation.latency import interleave, stopwatch
 from timedistill_hf.evaluation.latency import spread as quartiles
 from timedistill_hf.evaluation.report import hardware, versions
-from timedistill_hf.files import write_json
 from timedistill_hf.teachers import Teacher, get_family
 
 

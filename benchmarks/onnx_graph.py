@@ -19,10 +19,10 @@ from inference import CHANNELS, CONTEXT, FORMS, HORIZON, ratio, spread, student
 from tabulate import tabulate
 
 from timedistill_hf import Forecaster, TimeDistillProcessor
+from timedistill_hf._utils.files import write_json
 from timedistill_hf.evaluation.latency import conditions, interleave, stopwatch
 from timedistill_hf.evaluation.report import versions
-from timedistill_hf.export import export_onnx
-from timedistill_hf.files import write_json
+from timedistill_hf.forecasting.onnx import export_onnx
 
 
 PAIRS = {"standardized": ("graph", "fused"), "data": ("graph in units", "predict")}

@@ -15,15 +15,15 @@ from tabulate import tabulate
 from transformers import PatchTSMixerConfig, PatchTSMixerForPrediction, PreTrainedModel
 
 import timedistill_hf as td
+from timedistill_hf._utils.files import write_json
 from timedistill_hf.cli.logging import set_up_logging
 from timedistill_hf.cli.parsing import run_script
-from timedistill_hf.cli.settings import DataSettings, check_output
+from timedistill_hf.distillation.recipes import paper
 from timedistill_hf.evaluation.evaluate_model import score_models
 from timedistill_hf.evaluation.latency import conditions
 from timedistill_hf.evaluation.report import hardware, versions
-from timedistill_hf.files import write_json
-from timedistill_hf.loading import load_teacher_for
-from timedistill_hf.training.recipes import paper
+from timedistill_hf.settings.run import DataSettings, check_output
+from timedistill_hf.teachers.saved_models import load_teacher_for
 from timedistill_hf.training.stages import run_stage
 
 

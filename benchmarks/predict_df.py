@@ -19,8 +19,8 @@ import torch
 from tabulate import tabulate
 
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor
+from timedistill_hf._utils.files import write_json
 from timedistill_hf.evaluation.report import hardware, versions
-from timedistill_hf.files import write_json
 
 
 STEPS, HORIZON = 512, 96

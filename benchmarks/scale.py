@@ -33,11 +33,11 @@ from scale_report import write_report
 from torch.utils.data import Subset, default_collate
 
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor, make_windows
+from timedistill_hf._utils.files import read_json, write_json
 from timedistill_hf.data import synthetic_series
 from timedistill_hf.evaluation.evaluate_model import evaluate_model
 from timedistill_hf.evaluation.report import hardware, versions
-from timedistill_hf.files import read_json, write_json
-from timedistill_hf.fleet.processes import peak_memory
+from timedistill_hf.forecasting.fleet.processes import peak_memory
 
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from timedistill_hf.files import staged_file
+from timedistill_hf._utils.files import staged_file
 from timedistill_hf.plots.style import BLUE, GREEN, ORANGE, VERMILION, legend_below, new_figure, save_figure, tidy
 
 

@@ -29,9 +29,9 @@ from timedistill_hf import (
     make_windows,
     store_signal,
 )
+from timedistill_hf._utils.files import write_json
 from timedistill_hf.data import synthetic_series
 from timedistill_hf.evaluation.report import hardware, versions
-from timedistill_hf.files import write_json
 from timedistill_hf.teachers import Teacher, get_family, trainable_families
 from timedistill_hf.training.teacher_training import build_config
 

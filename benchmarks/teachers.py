@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from timedistill_hf.files import write_json
+from timedistill_hf._utils.files import write_json
 from timedistill_hf.teachers import FAMILIES, trainable_families
 
 

@@ -8,14 +8,14 @@ of the channel count is tested on any series, each by itself; every other model 
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.table_settings import BacktestSettings
+from timedistill_hf.settings.tables import BacktestSettings
 
 
 def main() -> None:
     (settings,) = parse((BacktestSettings,), description=__doc__)
 
     from timedistill_hf.cli.logging import set_up_logging
-    from timedistill_hf.evaluation.backtest import backtest_file
+    from timedistill_hf.forecasting.backtest import backtest_file
 
     set_up_logging()
     print(backtest_file(settings))

@@ -7,15 +7,15 @@ for (which windows, which teachers, whether students of that recipe learn from f
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.distill_flags import parse_distill_flags
-from timedistill_hf.cli.output_settings import CacheSettings
 from timedistill_hf.cli.parsing import run_script
+from timedistill_hf.settings.outputs import CacheSettings
 
 
 def main() -> None:
     *settings, args, how = parse_distill_flags(CacheSettings, description=__doc__)
 
-    from timedistill_hf.cache_teacher import cache_teacher
     from timedistill_hf.cli.logging import set_up_logging
+    from timedistill_hf.distillation.cache_teacher import cache_teacher
 
     set_up_logging(args)
     summary = cache_teacher(*settings, args, forecasts_only=how.forecasts_only, estimate=how.estimate)

@@ -10,7 +10,7 @@ def main() -> None:
     data, student, settings, args = parse_distill_flags()
 
     from timedistill_hf.cli.logging import set_up_logging
-    from timedistill_hf.distillation import Distillation
+    from timedistill_hf.distillation.distill import Distillation
     from timedistill_hf.evaluation.report import results_table
 
     set_up_logging(args)

@@ -3,7 +3,7 @@
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.settings import DataSettings, EvaluateSettings
+from timedistill_hf.settings.run import DataSettings, EvaluateSettings
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
 
     from timedistill_hf.cli.logging import set_up_logging
     from timedistill_hf.evaluation.report import results_table
-    from timedistill_hf.evaluation.saved_model import evaluate_saved_model
+    from timedistill_hf.forecasting.evaluate import evaluate_saved_model
 
     set_up_logging()
     results = evaluate_saved_model(data_settings, settings)

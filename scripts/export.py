@@ -8,14 +8,14 @@ metadata (timedistill.*) hold columns, lengths, frequency and scaler: docs/onnx.
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.table_settings import ExportSettings
+from timedistill_hf.settings.tables import ExportSettings
 
 
 def main() -> None:
     (settings,) = parse((ExportSettings,), description=__doc__)
 
     from timedistill_hf.cli.logging import set_up_logging
-    from timedistill_hf.export import export_file
+    from timedistill_hf.forecasting.onnx import export_file
 
     set_up_logging()
     print(export_file(settings.model, settings.output, revision=settings.revision, units=settings.units))

@@ -13,14 +13,14 @@ end at different times and be short. That takes a student whose weights are free
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.table_settings import ForecastSettings
+from timedistill_hf.settings.tables import ForecastSettings
 
 
 def main() -> None:
     (settings,) = parse((ForecastSettings,), description=__doc__)
 
     from timedistill_hf.cli.logging import set_up_logging
-    from timedistill_hf.forecaster import forecast_file
+    from timedistill_hf.forecasting.forecaster import forecast_file
 
     set_up_logging()
     print(forecast_file(settings))

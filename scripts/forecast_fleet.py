@@ -9,7 +9,7 @@ series are in memory at once. Under accelerate launch each process forecasts a s
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.table_settings import FleetSettings
+from timedistill_hf.settings.tables import FleetSettings
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     from accelerate import PartialState
 
     from timedistill_hf.cli.logging import set_up_logging
-    from timedistill_hf.fleet.forecasting import forecast_fleet_file
+    from timedistill_hf.forecasting.fleet.forecasting import forecast_fleet_file
 
     set_up_logging()
     line = forecast_fleet_file(settings)

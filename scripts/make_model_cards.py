@@ -7,8 +7,8 @@ Made again from the same results they are the same, byte for byte.
 from pathlib import Path
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
-from timedistill_hf.cli.output_settings import CardSettings
 from timedistill_hf.cli.parsing import parse, run_script
+from timedistill_hf.settings.outputs import CardSettings
 
 
 def main() -> None:

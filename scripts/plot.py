@@ -2,8 +2,8 @@
 """Plots of a finished run: forecast, scales, periods, losses, accuracy; or accuracy against latency of many runs."""
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
-from timedistill_hf.cli.output_settings import PlotSettings
 from timedistill_hf.cli.parsing import parse, run_script
+from timedistill_hf.settings.outputs import PlotSettings
 
 
 def main() -> None:

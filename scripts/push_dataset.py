@@ -8,8 +8,8 @@ Other configurations of the repository are kept. Log in first (hf auth login), o
 import dataclasses
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
-from timedistill_hf.cli.hub_settings import PushDatasetSettings
 from timedistill_hf.cli.parsing import parse, run_script
+from timedistill_hf.settings.hub import PushDatasetSettings
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ Log in first (hf auth login), or set HF_TOKEN.
 """
 
 import timedistill_start  # noqa: F401  flags are read before torch is imported
-from timedistill_hf.cli.hub_settings import PushModelSettings
 from timedistill_hf.cli.parsing import parse, run_script
+from timedistill_hf.settings.hub import PushModelSettings
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
 import timedistill_start  # noqa: F401  flags are read before torch is imported
 from timedistill_hf.cli.flags import FORECAST_TRAINING
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.settings import DataSettings, TeacherSettings
+from timedistill_hf.settings.run import DataSettings, TeacherSettings
 
 
 def _family_defaults(known: dict) -> dict:

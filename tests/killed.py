@@ -72,8 +72,10 @@ def _distill(count_file: Path, phase: str, number: int, *flags: str) -> None:
     fatal_phase, fatal = phase, number
     safetensors.torch.save_file = saving(safetensors.torch.save_file, 1)
     torch.save = saving(torch.save, 1)
-    from timedistill_hf import distillation, run_signal, run_student
-    from timedistill_hf.teachers import store_layout
+    from timedistill_hf.distillation import distill as distillation
+    from timedistill_hf.distillation import signal as run_signal
+    from timedistill_hf.distillation import students as run_student
+    from timedistill_hf.signal_store import layout as store_layout
     from timedistill_hf.training import teacher_training
     from timedistill_hf.training.forecast_trainer import ForecastTrainer
 

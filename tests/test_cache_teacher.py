@@ -9,13 +9,14 @@ import pytest
 from tests.conftest import CONTEXT, HORIZON, tiny_patchtst, tiny_teacher
 from tests.rounding import trained
 from tests.scripts_helper import fails, generated_csv, run
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.readable import readable_bytes
 from timedistill_hf.cli.distill_flags import parse_distill_flags
 from timedistill_hf.data import load_series, make_windows
-from timedistill_hf.errors import InputError
-from timedistill_hf.readable import readable_bytes
-from timedistill_hf.run_signal import RunSignal
-from timedistill_hf.run_student import RunStudent
-from timedistill_hf.teachers import Teacher, store_folder
+from timedistill_hf.distillation.signal import RunSignal
+from timedistill_hf.distillation.students import RunStudent
+from timedistill_hf.signal_store import folder as store_folder
+from timedistill_hf.teachers import Teacher
 
 
 LENGTHS = ("--context_length", CONTEXT, "--prediction_length", HORIZON)

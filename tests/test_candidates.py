@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
-from timedistill_hf.candidates import (
-    Candidate,
-    find_candidates,
-    parse_form,
-    select,
-    validation_products,
-)
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf.distillation.candidates import Candidate, find_candidates, parse_form, select, validation_products
 
 from .conftest import CHANNELS, CONTEXT, HORIZON
 

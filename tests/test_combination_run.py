@@ -12,10 +12,10 @@ import torch
 from tests.killed import run_and_kill
 from tests.scripts_helper import fails, generated_csv, run
 from timedistill_hf import Forecaster, TimeDistillForPrediction
+from timedistill_hf._utils.run_folder import LOCK
 from timedistill_hf.cards import student_card
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.evaluation.mixing import convex_weights, error_products
-from timedistill_hf.run_folder import LOCK
 
 
 MEMBERS = ("linear", "linear:ridge", "linear:mse", "periodic", "residual:last:hidden_size=8")

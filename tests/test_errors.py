@@ -1,7 +1,7 @@
 import pytest
 
-from timedistill_hf.errors import changes
-from timedistill_hf.run_folder import RunFolder
+from timedistill_hf._utils.errors import changes
+from timedistill_hf._utils.run_folder import RunFolder
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_a_script_registers_the_models_when_its_flags_are_read():
     """What `import timedistill_hf` does at once, a script does late, and not never."""
     done = run(
         "import sys, timedistill_start, timedistill_hf; print('torch' in sys.modules)\n"
-        "from timedistill_hf.cli.parsing import parse; from timedistill_hf.cli.settings import DataSettings\n"
+        "from timedistill_hf.cli.parsing import parse; from timedistill_hf.settings.run import DataSettings\n"
         "parse((DataSettings,), [])\n"
         "from transformers import AutoConfig; print(AutoConfig.for_model('timedistill').model_type)"
     )

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from timedistill_hf.errors import InputError
-from timedistill_hf.locking import alone
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.lock import alone
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "pipe"])

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from transformers import AutoModelForTimeSeriesPrediction
 
 from timedistill_hf import ModernTCNConfig, ModernTCNForPrediction
+from timedistill_hf.distillation.recipes import paper
 from timedistill_hf.models.modern_tcn.modeling_modern_tcn import ModernTCNDropout, depthwise_convolution
 from timedistill_hf.teachers import Teacher, get_family
-from timedistill_hf.training.recipes import paper
 
 
 L, S, C = 29, 5, 3

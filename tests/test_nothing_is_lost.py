@@ -10,7 +10,7 @@ import pytest
 
 from tests.killed import run_and_kill
 from tests.scripts_helper import generated_csv
-from timedistill_hf.run_folder import LOCK
+from timedistill_hf._utils.run_folder import LOCK
 
 
 FLAGS = [

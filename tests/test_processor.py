@@ -7,8 +7,8 @@ from transformers import AutoFeatureExtractor
 from tests.conftest import CONTEXT, HORIZON
 from tests.rounding import frames_close
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, TimeDistillProcessor
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series, make_windows, synthetic_series
-from timedistill_hf.errors import InputError
 
 
 def raw_frame(data, rows):

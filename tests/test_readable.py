@@ -2,7 +2,7 @@
 
 import pytest
 
-from timedistill_hf.readable import readable_bytes, readable_seconds
+from timedistill_hf._utils.readable import readable_bytes, readable_seconds
 
 
 @pytest.mark.parametrize(

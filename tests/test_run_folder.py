@@ -1,6 +1,6 @@
 import pytest
 
-from timedistill_hf.run_folder import RunFolder
+from timedistill_hf._utils.run_folder import RunFolder
 
 
 @pytest.mark.parametrize("name", ["teacher", "controls", "candidates", "teacher_signal", "checkpoint-3"])

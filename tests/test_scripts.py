@@ -15,9 +15,9 @@ from huggingface_hub import ModelCard
 from tests.rounding import trained
 from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
 from timedistill_hf import Forecaster
+from timedistill_hf._utils.run_folder import LOCK, RunFolder
 from timedistill_hf.cli.distill_flags import distill_recipe
 from timedistill_hf.data.sources import load_series
-from timedistill_hf.run_folder import LOCK, RunFolder
 from timedistill_hf.training.forecast_trainer import ForecastTrainer
 
 

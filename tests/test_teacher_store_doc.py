@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 
 from tests.scripts_helper import run
+from timedistill_hf._utils.readable import readable_bytes
 from timedistill_hf.data.benchmarks import BENCHMARKS
-from timedistill_hf.readable import readable_bytes
 from timedistill_hf.teachers import get_family
 
 

@@ -3,12 +3,12 @@
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTimeSeriesPrediction
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from .data.processor import TimeDistillProcessor
 from .models.itransformer import ITransformerConfig, ITransformerForPrediction
 from .models.light_ts import LightTSConfig, LightTSForPrediction
 from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
 from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
 from .models.timesnet import TimesNetConfig, TimesNetForPrediction
-from .processor import TimeDistillProcessor
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .student.pipeline_timedistill import TASK, TimeSeriesForecastingPipeline
 

@@ -9,10 +9,10 @@ finished teachers of the same family; before there are any it is a first guess f
 import heapq
 from collections.abc import Sequence
 
-from timedistill_hf.cli.settings import DataSettings, DistillSettings
+from timedistill_hf.distillation.recipes import recipe_defaults
+from timedistill_hf.settings.run import DataSettings, DistillSettings
 from timedistill_hf.teachers import get_family
 from timedistill_hf.training.arguments import ForecastTrainingArguments
-from timedistill_hf.training.recipes import recipe_defaults
 
 from .cells import Cell, TeacherCell
 

@@ -7,8 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from timedistill_hf.errors import InputError
-from timedistill_hf.files import write_json
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.files import write_json
 
 from .cells import Cell, Places, TeacherCell
 

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import yaml
 
-from timedistill_hf.cli.settings import DataSettings, DistillSettings, StudentSettings, TeacherSettings
-from timedistill_hf.errors import InputError, did_you_mean, listed
+from timedistill_hf._utils.errors import InputError, did_you_mean, listed
+from timedistill_hf.settings.run import DataSettings, DistillSettings, StudentSettings, TeacherSettings
 from timedistill_hf.teachers import FAMILIES
 from timedistill_hf.training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 

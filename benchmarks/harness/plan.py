@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from tabulate import tabulate
 
-from timedistill_hf.errors import InputError, did_you_mean
+from timedistill_hf._utils.errors import InputError, did_you_mean
 
 from .cells import Cell, Places, TeacherCell, shown
 from .estimates import Estimator, in_all, load_sizes

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from timedistill_hf.errors import InputError
-from timedistill_hf.files import staged_file, write_json
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.files import staged_file, write_json
 
 from .plots import plot_ablations, plot_relative_errors
 from .published import HORIZONS

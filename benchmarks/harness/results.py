@@ -5,9 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from timedistill_hf.errors import InputError
-from timedistill_hf.files import write_json
-from timedistill_hf.run_folder import RESULTS
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.files import write_json
+from timedistill_hf._utils.run_folder import RESULTS
 
 from .cells import Cell, Places, shown
 from .journal import Journal

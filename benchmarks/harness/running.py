@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from timedistill_hf.errors import Terminated
-from timedistill_hf.run_folder import RESULTS
+from timedistill_hf._utils.errors import Terminated
+from timedistill_hf._utils.run_folder import RESULTS
 from timedistill_hf.training.stages import WEIGHTS
 
 from .cells import Cell, Places, TeacherCell

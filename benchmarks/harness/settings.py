@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 
 
 @dataclass

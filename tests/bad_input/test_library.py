@@ -9,7 +9,7 @@ import torch
 from tests.bad_input.tables import BASE
 from tests.conftest import CHANNELS, CONTEXT, HORIZON
 from timedistill_hf import Forecaster, TimeDistillProcessor, load_series, load_teacher, make_windows
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.training.arguments import TimeDistillTrainingArguments
 
 

@@ -11,9 +11,9 @@ from tests.bad_input.mutations import mutations
 from tests.bad_input.tables import BASE
 from tests.conftest import CONTEXT, tiny_modern_tcn, tiny_time_mixer, tiny_timesnet
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.hub.publishing import files_to_publish
-from timedistill_hf.loading import load_processor
+from timedistill_hf.teachers.saved_models import load_processor
 
 
 MEMBERS = [

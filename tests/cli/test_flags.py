@@ -8,7 +8,7 @@ import pytest
 
 from timedistill_hf.cli.flags import DISTILL_TRAINING, FORECAST_TRAINING, flags_of
 from timedistill_hf.cli.parsing import run_script
-from timedistill_hf.cli.settings import DataSettings
+from timedistill_hf.settings.run import DataSettings
 
 
 @pytest.mark.parametrize("kind", [FORECAST_TRAINING, DISTILL_TRAINING], ids=lambda kind: kind.name)

@@ -3,19 +3,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.cli.settings import (
+from timedistill_hf.distillation.recipes import recipe_defaults
+from timedistill_hf.objective.multi_scale import scales_that_fit
+from timedistill_hf.settings.run import (
     DataSettings,
     DistillSettings,
     EvaluateSettings,
     StudentSettings,
     TeacherSettings,
 )
-from timedistill_hf.errors import InputError
-from timedistill_hf.objective.multi_scale import scales_that_fit
 from timedistill_hf.teachers import get_family
 from timedistill_hf.training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
-from timedistill_hf.training.recipes import recipe_defaults
 
 
 @dataclass

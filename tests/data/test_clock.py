@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import HORIZON
 from tests.forecast.tables import trained_on
 from timedistill_hf import TimeDistillProcessor
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series
-from timedistill_hf.errors import InputError
 
 
 def table(stamps, **columns):

@@ -12,9 +12,9 @@ import pytest
 
 from tests.data.test_tables import HOURS, LONG, LONG_STUDENT, WIDE, WIDE_STUDENT
 from timedistill_hf import backtest, forecast_fleet
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series
-from timedistill_hf.data.files import read_file
-from timedistill_hf.errors import InputError
+from timedistill_hf.tables.files import read_file
 
 
 NOTES = {"note": "a", "when": HOURS.date[:200], "flag": True, "count": pd.array([1, None] * 100, dtype="Int64")}

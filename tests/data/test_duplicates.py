@@ -8,8 +8,8 @@ import torch
 from tests.conftest import HORIZON
 from tests.data.test_tables import LONG, LONG_STUDENT, WIDE, WIDE_STUDENT
 from timedistill_hf import backtest, forecast_fleet
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series
-from timedistill_hf.errors import InputError
 
 
 def again(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:

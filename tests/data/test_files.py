@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.table_files import table_kind, table_stem
 from timedistill_hf.data import load_series
-from timedistill_hf.data.files import read_file
-from timedistill_hf.errors import InputError
-from timedistill_hf.table_files import table_kind, table_stem
+from timedistill_hf.tables.files import read_file
 
 
 FRAME = pd.DataFrame(

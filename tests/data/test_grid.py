@@ -8,11 +8,11 @@ from pandas.tseries.holiday import USFederalHolidayCalendar
 from pandas.tseries.offsets import CustomBusinessDay
 
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, backtest, forecast_fleet
-from timedistill_hf.cli.settings import DataSettings
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.data.frames import frame_to_series
-from timedistill_hf.data.grid import season_of
-from timedistill_hf.errors import InputError
+from timedistill_hf.settings.run import DataSettings
+from timedistill_hf.tables.grid import season_of
 
 
 L, S, ROWS = 12, 4, 80

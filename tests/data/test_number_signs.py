@@ -7,9 +7,9 @@ import pytest
 from tests.conftest import HORIZON
 from tests.forecast.tables import save, trained_on, wide
 from tests.scripts_helper import fails, run
-from timedistill_hf.cli.settings import DataSettings
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series
-from timedistill_hf.errors import InputError
+from timedistill_hf.settings.run import DataSettings
 
 
 HOURS = pd.date_range("2024-01-15", periods=120, freq="h")

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tests.conftest import DATA_DIR, needs_real_data
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.data.benchmarks import BENCHMARKS
-from timedistill_hf.errors import InputError
 
 
 def table(rows=50, freq="h", **columns):

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, parse_split
 from timedistill_hf.data.benchmarks import BENCHMARKS
-from timedistill_hf.errors import InputError
 
 
 @given(rows=st.integers(10, 100_000))

@@ -11,8 +11,8 @@ import torch
 
 from tests.conftest import CONTEXT, HORIZON
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction, backtest
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series, make_windows
-from timedistill_hf.errors import InputError
 
 
 HOURS = pd.date_range("2024-01-01", periods=200, freq="h")

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import (
     Series,
     Split,
@@ -13,7 +14,6 @@ from timedistill_hf.data import (
     synthetic_series,
 )
 from timedistill_hf.data.windows import seasonal_naive_errors
-from timedistill_hf.errors import InputError
 
 
 def series_of(values, **kwargs):

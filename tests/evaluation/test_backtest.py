@@ -13,9 +13,9 @@ from tests.forecast.test_predict_df import KNOWN, L, S, forecaster, noise, one, 
 from tests.rounding import frames_close
 from tests.scripts_helper import fails, run
 from timedistill_hf import Forecaster, backtest
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series, make_windows
-from timedistill_hf.errors import InputError
-from timedistill_hf.evaluation import rolling
+from timedistill_hf.forecasting import rolling
 from timedistill_hf.student import serving_timedistill
 
 

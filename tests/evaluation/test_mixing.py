@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data.windows import WindowDataset
-from timedistill_hf.errors import InputError
 from timedistill_hf.evaluation.mixing import convex_weights, error_products
 from timedistill_hf.student.modeling_timedistill import TimeDistillOutput
 

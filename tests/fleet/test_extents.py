@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timedistill_hf.fleet import table as tables
-from timedistill_hf.fleet.extents import find_extents, join_extents, shares
-from timedistill_hf.fleet.table import FleetTable
+from timedistill_hf.forecasting.fleet import table as tables
+from timedistill_hf.forecasting.fleet.extents import find_extents, join_extents, shares
+from timedistill_hf.forecasting.fleet.table import FleetTable
 
 
 def plain_loop(ids: list, times: list) -> list[tuple]:

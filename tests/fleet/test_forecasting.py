@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.fleet.tables import IDS, L, S, fleet, forecaster
 from timedistill_hf import forecast_fleet
-from timedistill_hf.errors import InputError
-from timedistill_hf.fleet import forecasting, table
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf.forecasting.fleet import forecasting, table
 
 
 def as_on_the_whole(model, frame: pd.DataFrame, folder: Path, **options) -> pd.DataFrame:

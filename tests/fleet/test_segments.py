@@ -19,9 +19,9 @@ from tests.fleet.tables import S, fleet, forecaster
 from tests.forecast.tables import save
 from tests.forked import run_forked, run_two_forked
 from timedistill_hf import Forecaster, forecast_fleet
-from timedistill_hf.errors import InputError
-from timedistill_hf.fleet import segments as module
-from timedistill_hf.fleet.segments import Segments
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf.forecasting.fleet import segments as module
+from timedistill_hf.forecasting.fleet.segments import Segments
 
 
 LENGTHS = [50, 20, 90, 10, 41, 42, 43]

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tests.student.models import LENGTHS, combination, tiny
 from timedistill_hf import Forecaster, TimeDistillProcessor
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series, make_windows
-from timedistill_hf.errors import InputError
-from timedistill_hf.evaluation.backtest import backtest
 from timedistill_hf.evaluation.series_errors import SeriesErrors
-from timedistill_hf.fleet import forecast_fleet
+from timedistill_hf.forecasting.backtest import backtest
+from timedistill_hf.forecasting.fleet import forecast_fleet
 from timedistill_hf.student.pipeline_timedistill import TimeSeriesForecastingPipeline
 
 

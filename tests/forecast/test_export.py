@@ -12,8 +12,8 @@ from tests.forecast.tables import by_hand, save, trained_on, wide
 from tests.scripts_helper import fails, run
 from tests.student.models import LENGTHS, combination, tiny
 from timedistill_hf import Forecaster, TimeDistillProcessor, fuse
-from timedistill_hf.errors import InputError
-from timedistill_hf.export import _check, export_onnx
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf.forecasting.onnx import _check, export_onnx
 
 
 onnx = pytest.importorskip("onnx")
@@ -207,7 +207,7 @@ def test_high_levels_codes_that_mean_missing_and_constant_channels(tmp_path):
 
 def test_a_graph_that_does_not_fill_is_not_kept(shifted, tmp_path, monkeypatch):
     _, forecaster = shifted
-    monkeypatch.setattr("timedistill_hf.export._fill_where_missing", lambda values: values)
+    monkeypatch.setattr("timedistill_hf.forecasting.onnx._fill_where_missing", lambda values: values)
     with pytest.raises(InputError, match="the ONNX graph gives no forecast where the student does"):
         export_onnx(forecaster.model, forecaster.processor, tmp_path / "student.onnx")
     assert list(tmp_path.iterdir()) == []

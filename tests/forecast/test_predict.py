@@ -9,9 +9,9 @@ from tests.conftest import CONTEXT, HORIZON, tiny_informer
 from tests.forecast.tables import NAMES, ROWS, by_hand, close, long, trained_on, wide
 from tests.rounding import frames_close
 from timedistill_hf import Forecaster
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import load_series, make_windows
-from timedistill_hf.errors import InputError
-from timedistill_hf.forecast_table import read_window
+from timedistill_hf.data.forecast_table import read_window
 
 
 def test_a_wide_table_keeps_its_order_and_names(hourly, caplog):

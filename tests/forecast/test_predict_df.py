@@ -17,7 +17,7 @@ from tests.forecast.tables import close, long, trained_on, wide
 from tests.rounding import frames_close
 from tests.student.models import LENGTHS, tiny
 from timedistill_hf import Forecaster, TimeDistillProcessor
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.student import frames_timedistill, serving_timedistill
 
 

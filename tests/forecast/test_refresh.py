@@ -13,7 +13,7 @@ from tests.forecast.tables import NAMES, by_hand, close, trained_on, wide
 from tests.forecast.test_predict_df import forecaster as any_series
 from tests.forecast.test_predict_df import noise, one, series
 from timedistill_hf import Forecaster
-from timedistill_hf.evaluation.backtest import backtest
+from timedistill_hf.forecasting.backtest import backtest
 from timedistill_hf.student import fusing_timedistill
 
 

@@ -6,7 +6,7 @@ import yaml
 from benchmarks.harness.cells import Places, slug
 from benchmarks.harness.matrix import load_matrix
 from tests.harness.helper import MATRIX, matrix_of
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 
 
 MATRICES = Path(__file__).resolve().parents[2] / "benchmarks/matrices"

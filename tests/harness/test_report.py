@@ -10,7 +10,7 @@ from benchmarks.harness.report import BEGIN, END, write_report
 from benchmarks.harness.results import load_results
 from benchmarks.harness.summary import summarise
 from tests.harness.helper import finished, matrix_of
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 
 
 TEXT = """

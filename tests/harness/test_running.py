@@ -15,7 +15,7 @@ from benchmarks.harness.journal import Journal, StepLock, code_commit
 from benchmarks.harness.plan import choose, make_plan
 from benchmarks.harness.running import Runner, duration, is_done
 from tests.harness.helper import begun, calls, matrix_of, pretending
-from timedistill_hf.errors import InputError, Terminated
+from timedistill_hf._utils.errors import InputError, Terminated
 
 
 BLOCK = """

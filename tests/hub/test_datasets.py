@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub import DatasetCard, HfApi
 
 from timedistill_hf import load_series
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data.benchmarks import HUB_DATASET
-from timedistill_hf.errors import InputError
 from timedistill_hf.hub import publish_series
 from timedistill_hf.hub.series import _to_parquet
 

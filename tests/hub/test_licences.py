@@ -9,11 +9,11 @@ from huggingface_hub import ModelCard
 from tests.cards.test_student_card import results
 from tests.conftest import tiny_patchtst
 from timedistill_hf import load_teacher
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.licences import common_licence, licence_in, licence_of
 from timedistill_hf.cards import save_card, student_card, trainer_card
 from timedistill_hf.cards.trained import Trained, trained_card
-from timedistill_hf.errors import InputError
 from timedistill_hf.hub import publish
-from timedistill_hf.hub.licences import common_licence, licence_in, licence_of
 from timedistill_hf.hub.publishing import HubTarget
 from timedistill_hf.teachers.several import SeveralTeachers
 from timedistill_hf.training.arguments import ForecastTrainingArguments

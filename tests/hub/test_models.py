@@ -13,9 +13,9 @@ from huggingface_hub import HfApi, snapshot_download
 
 from tests.rounding import frames_close
 from timedistill_hf import Forecaster, TimeDistillForPrediction, TimeDistillProcessor, load_teacher
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.hub import publish
-from timedistill_hf.loading import load_processor
+from timedistill_hf.teachers.saved_models import load_processor
 
 from .loopback import READER
 from .models import COLUMNS, LENGTHS, forecast_of, history, processor, save, tiny_student, tiny_teacher, windows
@@ -83,7 +83,7 @@ def forecast_while_published(folder, name):
         publish(other, name, license="mit")
         return load_processor(*args, **kwargs)
 
-    with mock.patch("timedistill_hf.forecaster.load_processor", load):
+    with mock.patch("timedistill_hf.forecasting.forecaster.load_processor", load):
         return forecast(name)
 
 

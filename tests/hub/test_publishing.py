@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.hub.publishing import files_to_publish
 
 from .models import save, tiny_student

@@ -14,9 +14,9 @@ from huggingface_hub import ModelCard
 from tests.scripts_helper import SCRIPTS, generated_csv
 from tests.undrawn import undrawn
 from timedistill_hf import ForecastTrainer, ForecastTrainingArguments, TimeDistillTrainer, TimeDistillTrainingArguments
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf._utils.run_folder import PUBLISHED, RunFolder
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
-from timedistill_hf.errors import InputError
-from timedistill_hf.run_folder import PUBLISHED, RunFolder
 from timedistill_hf.teachers import Teacher, get_family
 
 from .loopback import WRITER

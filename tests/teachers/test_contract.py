@@ -11,9 +11,13 @@ from timedistill_hf import (
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows
 from timedistill_hf.data.windows import ForecastData, split_targets
-from timedistill_hf.errors import InputError
+from timedistill_hf.signal_store.quality import teacher_against_naive, warn_if_worse_than_naive
+from timedistill_hf.signal_store.store import split_signal, store_signal
+from timedistill_hf.signal_store.table import TableTeacher
+from timedistill_hf.signal_store.writing import write_forecasts
 from timedistill_hf.teachers import (
     FAMILIES,
     FrozenTeacher,
@@ -26,11 +30,7 @@ from timedistill_hf.teachers import (
 )
 from timedistill_hf.teachers.callable import CallableTeacher
 from timedistill_hf.teachers.generic import generic_family
-from timedistill_hf.teachers.quality import teacher_against_naive, warn_if_worse_than_naive
 from timedistill_hf.teachers.signal import ForecastOnly
-from timedistill_hf.teachers.store import split_signal, store_signal
-from timedistill_hf.teachers.table import TableTeacher
-from timedistill_hf.teachers.writing import write_forecasts
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 
 

@@ -5,12 +5,12 @@ import torch
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer, tiny_teacher
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction, TimeDistillTrainer
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
-from timedistill_hf.errors import InputError
 from timedistill_hf.evaluation.evaluate_model import evaluate_model
-from timedistill_hf.loading import check_fits, load_teacher_for
+from timedistill_hf.signal_store.store import plan_store, store_signal
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family
-from timedistill_hf.teachers.store import plan_store, store_signal
+from timedistill_hf.teachers.saved_models import check_fits, load_teacher_for
 from timedistill_hf.training.arguments import TimeDistillTrainingArguments
 
 

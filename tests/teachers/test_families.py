@@ -7,9 +7,9 @@ from transformers import AutoformerForPrediction, TimeSeriesTransformerForPredic
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_patchtst, tiny_teacher
 from tests.scripts_helper import generated_csv
-from timedistill_hf.cli.settings import DataSettings, EvaluateSettings
-from timedistill_hf.errors import InputError
-from timedistill_hf.evaluation.saved_model import evaluate_saved_model
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf.forecasting.evaluate import evaluate_saved_model
+from timedistill_hf.settings.run import DataSettings, EvaluateSettings
 from timedistill_hf.student.normalization_timedistill import fill_missing
 from timedistill_hf.teachers import Teacher, get_family, load_teacher, trainable_families
 from timedistill_hf.training.teacher_training import train_teacher

@@ -10,14 +10,14 @@ from transformers import InformerForPrediction
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer
 from timedistill_hf import Forecaster
-from timedistill_hf.cli.settings import DataSettings, EvaluateSettings, TeacherSettings
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import synthetic_series
 from timedistill_hf.data.calendar import calendar_features
-from timedistill_hf.errors import InputError
-from timedistill_hf.evaluation.saved_model import evaluate_saved_model
+from timedistill_hf.forecasting.evaluate import evaluate_saved_model
 from timedistill_hf.models.informer.modeling_informer import is_direct
+from timedistill_hf.settings.run import DataSettings, EvaluateSettings, TeacherSettings
 from timedistill_hf.teachers import Teacher, get_family, load_teacher
-from timedistill_hf.teachers.lagged import default_lags
+from timedistill_hf.teachers.families.lagged import default_lags
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 from timedistill_hf.training.forecast_trainer import ForecastTrainer
 from timedistill_hf.training.teacher_training import train_and_score_teacher, train_teacher

@@ -9,13 +9,13 @@ from transformers import BertConfig, BertModel, InformerConfig, PatchTSTConfig, 
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_teacher
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf.signal_store.store import store_signal
 from timedistill_hf.student.normalization_timedistill import fill_missing
 from timedistill_hf.teachers import FAMILIES, load_teacher
 from timedistill_hf.teachers.callable import CallableTeacher
 from timedistill_hf.teachers.generic import generic_family
 from timedistill_hf.teachers.several import SeveralTeachers
-from timedistill_hf.teachers.store import store_signal
 
 
 LENGTHS = {"context_length": CONTEXT, "prediction_length": HORIZON}

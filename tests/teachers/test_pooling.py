@@ -6,14 +6,14 @@ import torch
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, WIDTH, tiny_teacher
 from timedistill_hf import TimeDistillTrainer, TimeDistillTrainingArguments
-from timedistill_hf.cli.settings import DistillSettings
-from timedistill_hf.errors import InputError
-from timedistill_hf.run_teachers import RunTeachers
+from timedistill_hf._utils.errors import InputError
+from timedistill_hf.distillation.recipes import paper
+from timedistill_hf.distillation.teachers import RunTeachers
+from timedistill_hf.settings.run import DistillSettings
+from timedistill_hf.signal_store.store import plan_store, store_signal
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher
 from timedistill_hf.teachers.pooling import POOLINGS, pool_feature
 from timedistill_hf.teachers.several import SeveralTeachers
-from timedistill_hf.teachers.store import plan_store, store_signal
-from timedistill_hf.training.recipes import paper
 
 
 WITH_PATCHES = ["patchtst", "patchtsmixer", "modern_tcn"]

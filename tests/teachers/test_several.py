@@ -5,12 +5,12 @@ import torch
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer, tiny_patchtst, tiny_teacher
 from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.evaluation.evaluate_model import score_models
+from timedistill_hf.signal_store.quality import teacher_against_naive
+from timedistill_hf.signal_store.store import plan_store, store_signal
 from timedistill_hf.teachers import Teacher, TeacherSignal, get_family
-from timedistill_hf.teachers.quality import teacher_against_naive
 from timedistill_hf.teachers.several import SeveralTeachers
-from timedistill_hf.teachers.store import plan_store, store_signal
 from timedistill_hf.teachers.weighting import validation_weighted
 from timedistill_hf.training.arguments import TimeDistillTrainingArguments
 

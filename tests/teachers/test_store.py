@@ -12,18 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_informer, tiny_teacher
 from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer, TimeDistillTrainingArguments
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
-from timedistill_hf.errors import InputError
-from timedistill_hf.teachers import (
-    FAMILIES,
-    Teacher,
-    get_family,
-    load_teacher,
-    store_folder,
-    store_layout,
-    trainable_families,
-)
-from timedistill_hf.teachers.store import plan_store, split_signal, store_signal
+from timedistill_hf.signal_store import folder as store_folder
+from timedistill_hf.signal_store import layout as store_layout
+from timedistill_hf.signal_store.store import plan_store, split_signal, store_signal
+from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher, trainable_families
 from timedistill_hf.training.teacher_training import train_teacher
 
 

@@ -9,16 +9,16 @@ import torch
 
 from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_teacher
 from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer, TimeDistillTrainingArguments
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import Series, SplitSpec, make_windows, synthetic_series
 from timedistill_hf.data.windows import split_targets
-from timedistill_hf.errors import InputError
 from timedistill_hf.evaluation.evaluate_model import evaluate_model
 from timedistill_hf.objective import TimeDistillObjective
+from timedistill_hf.signal_store.quality import teacher_against_naive
+from timedistill_hf.signal_store.reading import ForecastTable
+from timedistill_hf.signal_store.table import TableTeacher, signal_from_table
+from timedistill_hf.signal_store.writing import write_forecasts
 from timedistill_hf.teachers.callable import CallableTeacher
-from timedistill_hf.teachers.quality import teacher_against_naive
-from timedistill_hf.teachers.reading import ForecastTable
-from timedistill_hf.teachers.table import TableTeacher, signal_from_table
-from timedistill_hf.teachers.writing import write_forecasts
 from timedistill_hf.training.closed_form import ClosedForm
 
 
@@ -86,7 +86,7 @@ def written(frame, folder):
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_every_window_gets_its_own_forecast(form, frame, data, tmp_path, monkeypatch):
-    monkeypatch.setattr("timedistill_hf.teachers.reading._BATCH_VALUES", 50 * HORIZON)
+    monkeypatch.setattr("timedistill_hf.signal_store.reading._BATCH_VALUES", 50 * HORIZON)
     windows = signal_from_table(FORMS[form](frame, data, tmp_path), data)
     assert len(windows) == len(data.train)
     for window in (0, 1, 88, 176, -1):
@@ -246,7 +246,7 @@ def test_series_of_generated_data_are_named_as_here():
 
 
 def test_a_file_is_not_held_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("timedistill_hf.teachers.reading._BATCH_VALUES", 200 * 96)
+    monkeypatch.setattr("timedistill_hf.signal_store.reading._BATCH_VALUES", 200 * 96)
     series = Series(torch.randn(3000, 4), ("a", "b", "c", "d"))
     rows = pd.DataFrame({"series": np.tile(["a", "b", "c", "d"], 2000), "origin": np.repeat(np.arange(2000), 4)})
     rows["forecast"] = list(np.random.default_rng(0).normal(size=(8000, 96)))

@@ -11,8 +11,9 @@ from filelock import FileLock
 
 from tests.conftest import CHANNELS, HORIZON, tiny_teacher
 from tests.forked import end, start
-from timedistill_hf.teachers import store_filling, store_layout
-from timedistill_hf.teachers.store import store_signal
+from timedistill_hf.signal_store import filling as store_filling
+from timedistill_hf.signal_store import layout as store_layout
+from timedistill_hf.signal_store.store import store_signal
 
 
 THREE_WINDOWS = 3 * 4 * CHANNELS * (HORIZON + 8)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from timedistill_hf import ForecastTrainingArguments, TimeDistillTrainingArguments
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 
 
 def test_the_safe_defaults(tmp_path):

@@ -17,7 +17,7 @@ from timedistill_hf import (
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.teachers import Teacher, get_family
 
 

@@ -16,7 +16,7 @@ from timedistill_hf import (
 )
 from timedistill_hf.data import Series, SplitSpec, make_windows
 from timedistill_hf.objective.multi_scale import multi_scale_loss
-from timedistill_hf.teachers.store import store_signal
+from timedistill_hf.signal_store.store import store_signal
 from timedistill_hf.training.closed_form import INPUT_NOISES, ClosedForm, mixing_matrix, multi_scale_form
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from timedistill_hf.errors import Terminated
+from timedistill_hf._utils.errors import Terminated
 from timedistill_hf.training import forecast_trainer
 from timedistill_hf.training.interruption import SaveOnTerminationCallback
 from timedistill_hf.training.stages import newest_complete_checkpoint

@@ -11,7 +11,7 @@ from tests.conftest import CHANNELS, CONTEXT, HORIZON, tiny_teacher
 from tests.training.test_closed_form import trainer
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.data.windows import WindowDataset
-from timedistill_hf.teachers.table import Coverage, ForecastWindows
+from timedistill_hf.signal_store.table import Coverage, ForecastWindows
 from timedistill_hf.training.closed_form import ClosedForm, multi_scale_form
 from timedistill_hf.training.known_targets import KnownTargets, fast_size
 from timedistill_hf.training.normal_equations import INPUT_NOISES

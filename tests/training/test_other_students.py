@@ -19,10 +19,10 @@ from timedistill_hf import (
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
-from timedistill_hf.errors import InputError
 from timedistill_hf.evaluation.evaluate_model import evaluate_model
-from timedistill_hf.loading import load_model
+from timedistill_hf.teachers.saved_models import load_model
 
 
 SHAPE = {"context_length": CONTEXT, "prediction_length": HORIZON, "num_input_channels": CHANNELS}

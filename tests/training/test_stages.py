@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from timedistill_hf.errors import InputError
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.training.stages import newest_complete_checkpoint
 from timedistill_hf.training.teacher_training import train_teacher
 

@@ -15,10 +15,10 @@ from timedistill_hf import (
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
-from timedistill_hf.errors import InputError
 from timedistill_hf.teachers import TeacherSignal
-from timedistill_hf.teachers.itransformer import ITransformerFamily
+from timedistill_hf.teachers.families.itransformer import ITransformerFamily
 from timedistill_hf.training.trainer import REGRESSOR_FILE, build_regressor
 
 

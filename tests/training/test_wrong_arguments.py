@@ -17,8 +17,8 @@ from timedistill_hf import (
     make_windows,
     train_teacher,
 )
+from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import synthetic_series
-from timedistill_hf.errors import InputError
 
 
 @pytest.fixture

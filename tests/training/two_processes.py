@@ -20,10 +20,10 @@ from timedistill_hf import (
     TimeDistillTrainer,
     TimeDistillTrainingArguments,
 )
+from timedistill_hf._utils.errors import Terminated
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
-from timedistill_hf.errors import Terminated
-from timedistill_hf.teachers import store_layout
-from timedistill_hf.teachers.store import store_signal
+from timedistill_hf.signal_store import layout as store_layout
+from timedistill_hf.signal_store.store import store_signal
 
 
 def stored_signal(data, folder: str) -> list[float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard
 from tabulate import tabulate
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..evaluation.report import ROWS, TITLES, measured_on, milliseconds_text
 from .card import LICENSE, CardContent, Measured, history_note, names, plain
 from .lineage import heard_teacher, teacher_name

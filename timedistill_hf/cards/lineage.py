@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from ..run_folder import STORED_FORECASTS
+from .._utils.run_folder import STORED_FORECASTS
 from .card import plain
 
 
@@ -145,7 +145,7 @@ def _teachers(results: dict) -> str:
 
 
 def _origin(source: str, results: dict) -> str:
-    from ..teachers.table import is_table
+    from ..signal_store.table import is_table
 
     if source in hub_ids(results):
         return f"taken from the Hub: [{source}](https://huggingface.co/{source})"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from huggingface_hub import ModelCard
 
+from .._utils.licences import common_licence
 from ..evaluation.report import TITLES, measured_on, results_table
-from ..hub.licences import common_licence
 from .card import CardContent, DataSource, Measured, history_note, names, plain, settings_table
 from .lineage import heard_teacher, hub_ids, licences, lineage
 

@@ -9,10 +9,10 @@ from huggingface_hub import ModelCard
 from transformers import PreTrainedConfig, Trainer, TrainingArguments
 
 from .. import __version__
-from ..hub.licences import common_licence, licence_of
-from ..hub_names import hub_origin
+from .._utils.hub_names import hub_origin
+from .._utils.licences import common_licence, licence_of
+from ..data.processor import TimeDistillProcessor
 from ..objective.multi_scale import scales_that_fit
-from ..processor import TimeDistillProcessor
 from ..student import TimeDistillConfig
 from .card import (
     CardContent,

@@ -1,9 +1,9 @@
 """The flags of `distill.py`, which `cache_teacher.py` takes too, so that it fills the store that the run looks for."""
 
-from ..training.recipes import recipe_defaults
+from ..distillation.recipes import recipe_defaults
+from ..settings.run import DataSettings, DistillSettings, StudentSettings
 from .flags import DISTILL_TRAINING
 from .parsing import parse
-from .settings import DataSettings, DistillSettings, StudentSettings
 
 
 _STEPPING = {"max_steps", "eval_strategy", "eval_steps", "save_strategy", "save_steps"}

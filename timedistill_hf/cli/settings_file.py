@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from ..errors import InputError, did_you_mean
+from .._utils.errors import InputError, did_you_mean
 
 
 def read_settings_file(path: str | None, known: list[str]) -> dict:

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..student.clock_timedistill import Clock, TableError
-from .duplicates import without_duplicates
-from .grid import check_frequency, fill_grid, find_frequency, season_of
-from .reading import read_columns
+from ..tables.duplicates import without_duplicates
+from ..tables.grid import check_frequency, fill_grid, find_frequency, season_of
+from ..tables.reading import read_columns
 from .series import Series
 
 
 if TYPE_CHECKING:
-    from .tables import Table
+    from ..tables.table import Table
 
 logger = logging.getLogger(__name__)
 

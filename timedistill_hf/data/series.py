@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..student.serving_timedistill import mean_and_deviation, means_missing
 from .splits import SplitSpec
 

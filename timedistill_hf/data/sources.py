@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, did_you_mean
-from ..table_files import READABLE, table_kind, table_stem
+from .._utils.errors import InputError, did_you_mean
+from .._utils.table_files import READABLE, table_kind, table_stem
 from .benchmarks import BENCHMARKS, HUB_DATASET, Benchmark
 from .codes import warn_of_codes
 from .hub_datasets import read_hub
@@ -19,7 +19,7 @@ from .synthetic import synthetic_series
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .tables import Table
+    from ..tables.table import Table
 
 
 def load_series(
@@ -63,7 +63,7 @@ def load_series(
     Raises:
         InputError: nothing is found under that name, or the table cannot be read as a series.
     """
-    from .duplicates import check_duplicates
+    from ..tables.duplicates import check_duplicates
     from .frames import frame_to_series
 
     check_duplicates(duplicates)
@@ -131,9 +131,9 @@ def read_frame(
     thousands: str | None = None,
 ) -> "tuple[pd.DataFrame, str]":
     """The table of a source of [`load_series`] as it is, and what messages call it."""
-    from .files import read_file
-    from .number_signs import check_signs, read_text_numbers
-    from .tables import KINDS, as_frame, is_table
+    from ..tables.files import read_file
+    from ..tables.number_signs import check_signs, read_text_numbers
+    from ..tables.table import KINDS, as_frame, is_table
 
     check_signs(decimal, thousands)
     signs = {"decimal": decimal, "thousands": thousands}
@@ -155,7 +155,7 @@ def read_frame(
 
 
 def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None, revision: str | None = None) -> "pd.DataFrame":
-    from .files import read_file
+    from ..tables.files import read_file
 
     if data_dir is not None:
         folder = Path(data_dir)

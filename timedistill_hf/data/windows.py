@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..errors import InputError
-from ..processor import TimeDistillProcessor
+from .._utils.errors import InputError
 from ..student.serving_timedistill import MOST_DEVIATIONS
 from .calendar import calendar_features
+from .processor import TimeDistillProcessor
 from .series import Series
 from .splits import STANDARD_RATIOS, Split, SplitSpec, parse_split
 

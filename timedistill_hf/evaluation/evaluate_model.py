@@ -7,8 +7,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from ..adapters import device_of, run_model
 from ..data.windows import ForecastData, split_targets, windows_at_once
+from ..models.adapters import device_of, run_model
 from .latency import measure_latency
 from .metrics import StandardizedErrors, UnitErrors
 

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, default_collate
 
-from ..adapters import run_model
 from ..data.windows import split_targets
+from ..models.adapters import run_model
 from ..student import inference_copy
 
 

@@ -11,9 +11,9 @@ from scipy.optimize import nnls
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..adapters import device_of, run_model
+from .._utils.errors import InputError
 from ..data.windows import split_targets, windows_at_once
-from ..errors import InputError
+from ..models.adapters import device_of, run_model
 
 
 # relative to each squared error; makes the best weights of equal forecasters equal

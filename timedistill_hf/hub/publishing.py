@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, ModelCard, ModelCardData, constants, get_token
 
-from ..config_checks import check_references
-from ..errors import InputError, first_line
-from ..files import read_object, write_json
-from ..run_folder import PUBLISHED, RESULTS
-from .licences import NOT_CHOSEN, ask, check_licence, common_licence, licence_in, said
-from .reasons import hub_reason
+from .._utils.config_checks import check_references
+from .._utils.errors import InputError, first_line
+from .._utils.files import read_object, write_json
+from .._utils.hub_reasons import hub_reason
+from .._utils.licences import NOT_CHOSEN, ask, check_licence, common_licence, licence_in, said
+from .._utils.run_folder import PUBLISHED, RESULTS
 
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, DatasetCard
 from huggingface_hub.errors import EntryNotFoundError
 
-from ..errors import InputError, listed
-from ..table_files import table_stem
-from .licences import check_licence
+from .._utils.errors import InputError, listed
+from .._utils.licences import check_licence
+from .._utils.table_files import table_stem
 from .publishing import HubTarget
 from .series_card import SPLIT, HostedSeries, with_series
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
-    from ..data.tables import Table
+    from ..tables.table import Table
 
 _CARD = "README.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -106,9 +106,9 @@ def _read(
     description: str,
 ) -> "tuple[HostedSeries, pd.DataFrame]":
     from ..data.frames import frame_to_series
-    from ..data.reading import read_columns
     from ..data.sources import default_split, find_benchmark, read_frame
     from ..data.splits import parse_split
+    from ..tables.reading import read_columns
 
     check_licence(license)
     frame, name = read_frame(source, id_column=roles["id_column"], **place)

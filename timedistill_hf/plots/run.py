@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..cli.output_settings import PlotSettings
-from ..cli.settings import DataSettings
+from .._utils.errors import InputError
+from .._utils.files import read_json
+from .._utils.run_folder import HISTORY, RESULTS
 from ..data.windows import ForecastData
-from ..errors import InputError
-from ..files import read_json
-from ..loading import load_model, load_processor, load_teacher_for
-from ..run_folder import HISTORY, RESULTS
+from ..settings.outputs import PlotSettings
+from ..settings.run import DataSettings
+from ..signal_store.table import TableTeacher, is_table
 from ..teachers import FAMILIES, FrozenTeacher
+from ..teachers.saved_models import load_model, load_processor, load_teacher_for
 from ..teachers.several import SeveralTeachers
-from ..teachers.table import TableTeacher, is_table
 from .accuracy import accuracy_figure
 from .forecast import forecast_figure
 from .losses import loss_figure

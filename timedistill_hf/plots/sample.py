@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils.data import default_collate
 
-from ..adapters import run_model
 from ..data.windows import ForecastData, split_targets
+from ..models.adapters import run_model
 
 
 @dataclass(frozen=True)

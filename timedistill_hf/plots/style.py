@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..files import staged_file
+from .._utils.files import staged_file
 
 
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedConfig
 
-from ..errors import InputError, did_you_mean
-from ..pretrained import as_input_error, commit_of, hub_options, load_weights, read_config
+from .._utils.errors import InputError, did_you_mean
+from .._utils.pretrained import as_input_error, commit_of, hub_options, load_weights, read_config
 from .signal import FrozenTeacher, Teacher, TeacherFamily, TeacherSignal
 
 
@@ -39,7 +39,7 @@ def get_family(model_type: str) -> TeacherFamily:
             f"{model_type!r} is no teacher family known here: expected one of {', '.join(FAMILIES)}"
             f"{did_you_mean(model_type, FAMILIES)}"
         )
-    return import_module(f".{FAMILIES[model_type]}", __name__).FAMILY
+    return import_module(f".families.{FAMILIES[model_type]}", __name__).FAMILY
 
 
 def trainable_families() -> list[str]:

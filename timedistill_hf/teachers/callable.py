@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ..errors import InputError
-from ..processor import TimeDistillProcessor
+from .._utils.errors import InputError
+from ..data.processor import TimeDistillProcessor
 from ..student.normalization_timedistill import fill_missing
 from .signal import FrozenTeacher, TeacherSignal, fingerprint_of
 

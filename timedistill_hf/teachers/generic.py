@@ -9,7 +9,7 @@ from transformers import AutoModelForTimeSeriesPrediction, PreTrainedConfig, Pre
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils import ModelOutput
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..student.normalization_timedistill import fill_missing
 from .signal import TeacherFamily, TeacherSignal
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..errors import InputError, did_you_mean
+from .._utils.errors import InputError, did_you_mean
 
 
 POOLINGS = ("flatten", "mean", "last")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .signal import FrozenTeacher, TeacherSignal, fingerprint_of
 
 

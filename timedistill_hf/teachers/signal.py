@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..adapters import device_of
-from ..errors import InputError
-from ..hub.licences import licence_of
-from ..hub_names import hub_origin
+from .._utils.errors import InputError
+from .._utils.hub_names import hub_origin
+from .._utils.licences import licence_of
+from ..models.adapters import device_of
 from .pooling import check_pooling, pool_feature
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from accelerate.utils import broadcast_object_list
 from tabulate import tabulate
 
+from .._utils.errors import InputError
 from ..data.windows import ForecastData
-from ..errors import InputError
 from ..evaluation.mixing import convex_weights, error_products
 from .several import SeveralTeachers
 from .signal import FrozenTeacher

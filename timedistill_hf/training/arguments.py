@@ -7,8 +7,8 @@ import torch
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
-from ..errors import InputError
-from ..hub.licences import check_licence
+from .._utils.errors import InputError
+from .._utils.licences import check_licence
 from ..objective.objective import TimeDistillObjective
 
 

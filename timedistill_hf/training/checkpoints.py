@@ -13,8 +13,8 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ..errors import InputError, first_line
-from ..files import read_object
+from .._utils.errors import InputError, first_line
+from .._utils.files import read_object
 
 
 logger = logging.getLogger(__name__)

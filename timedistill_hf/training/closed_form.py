@@ -24,10 +24,10 @@ from tqdm.auto import tqdm
 
 from ..data.windows import ForecastData, WindowDataset, split_targets
 from ..objective.multi_scale import scales_that_fit
+from ..signal_store.store import split_signal
+from ..signal_store.table import ForecastWindows
 from ..student import TimeDistillConfig
 from ..student.normalization_timedistill import fill_missing
-from ..teachers.store import split_signal
-from ..teachers.table import ForecastWindows
 from .forecast_trainer import ForecastTrainer, Ridge
 from .known_targets import KnownTargets
 from .moments import WindowMoments, series_of

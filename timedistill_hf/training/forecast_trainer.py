@@ -12,13 +12,13 @@ from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ..adapters import StudentAdapter, adapter_of
+from .._utils.errors import InputError
+from .._utils.files import staged_folder
+from .._utils.licences import ask, licence_in
 from ..data.windows import split_targets
-from ..errors import InputError
 from ..evaluation.errors_per_window import mean_errors, window_errors
-from ..files import staged_folder
 from ..hub import HubTarget, publish
-from ..hub.licences import ask, licence_in
+from ..models.adapters import StudentAdapter, adapter_of
 from ..student.modeling_timedistill import forecast_loss
 from .arguments import ForecastTrainingArguments
 from .callbacks import StopOnNaNCallback, ValidationEarlyStopping

@@ -8,7 +8,7 @@ import torch
 from accelerate.utils import reduce
 from transformers import TrainerCallback
 
-from ..errors import Terminated
+from .._utils.errors import Terminated
 
 
 _STEPS_BETWEEN_VOTES = 10

@@ -11,11 +11,11 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from .._utils.errors import InputError
+from .._utils.files import move_into_place, remove_leftovers, staged_folder, write_json
+from .._utils.pretrained import load_weights
+from .._utils.run_folder import HISTORY
 from ..cards import save_card
-from ..errors import InputError
-from ..files import move_into_place, remove_leftovers, staged_folder, write_json
-from ..pretrained import load_weights
-from ..run_folder import HISTORY
 from .callbacks import ValidationEarlyStopping
 from .checkpoints import WEIGHTS, newest_complete_checkpoint
 from .forecast_trainer import ForecastTrainer

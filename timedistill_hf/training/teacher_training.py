@@ -11,14 +11,14 @@ from huggingface_hub import ModelCard
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from .._utils.errors import InputError, did_you_mean, listed
+from .._utils.files import read_json, write_json
+from .._utils.run_folder import HISTORY, RunFolder
 from ..cards import Trained, save_card, trained_card
-from ..cli.settings import DataSettings, TeacherSettings
 from ..data.windows import ForecastData
-from ..errors import InputError, did_you_mean, listed
 from ..evaluation.evaluate_model import evaluate_model
-from ..files import read_json, write_json
 from ..hub.publishing import prepare_run, publish_run
-from ..run_folder import HISTORY, RunFolder
+from ..settings.run import DataSettings, TeacherSettings
 from ..teachers import Teacher, TeacherFamily, get_family, trainable_families
 from .arguments import ForecastTrainingArguments
 from .derived import derive, windows_per_batch, within_memory

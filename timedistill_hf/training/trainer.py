@@ -10,12 +10,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.utils import ModelOutput
 
+from .._utils.errors import InputError
+from ..data.processor import TimeDistillProcessor
 from ..data.windows import split_targets
-from ..errors import InputError
-from ..processor import TimeDistillProcessor
-from ..teachers.quality import warn_if_worse_than_naive
+from ..signal_store.quality import warn_if_worse_than_naive
+from ..signal_store.store import split_signal, stored_teacher_name
 from ..teachers.signal import FrozenTeacher, TeacherSignal
-from ..teachers.store import split_signal, stored_teacher_name
 from .arguments import TimeDistillTrainingArguments
 from .checkpoints import as_input_error
 from .forecast_trainer import ForecastTrainer

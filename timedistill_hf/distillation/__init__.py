@@ -1,0 +1,1 @@
+"""The main job: teachers, their signal, students, scores."""

@@ -1,0 +1,219 @@
+"""The student of a run: one form, or the combination of candidates that validation chooses."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from accelerate import PartialState
+from torch import nn
+from transformers import PreTrainedModel
+
+from .._utils.errors import InputError
+from .._utils.files import move_into_place, read_json, remove_leftovers, staged_folder, write_json
+from .._utils.run_folder import HISTORY
+from ..data.windows import ForecastData
+from ..evaluation.mixing import error_products
+from ..settings.run import DistillSettings, StudentSettings
+from ..student import TimeDistillConfig, TimeDistillForPrediction
+from ..training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
+from ..training.closed_form import ClosedForm, has_closed_form
+from ..training.derived import derive, limit_steps, scored_within_memory, windows_per_batch
+from ..training.forecast_trainer import ForecastTrainer
+from ..training.stages import WEIGHTS, run_stage
+from ..training.trainer import TimeDistillTrainer
+from .candidates import Candidate, Selection, find_candidates, kind_of, select, validation_products
+
+
+MakeTrainer = Callable[[PreTrainedModel, TimeDistillTrainingArguments], TimeDistillTrainer]
+
+
+@dataclass(frozen=True)
+class TrainedStudents:
+    """What a run made.
+
+    Args:
+        models: `"student"` and, where it is wanted, `"student_no_kd"`.
+        members: of a combination, for results: each candidate's form, weights of the teacher's signal, share in the
+            student, validation and test MSE, and the products of their errors.
+    """
+
+    models: dict[str, nn.Module]
+    members: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunStudent:
+    """Trains the student, and the same without distillation, as far as that is still to be done.
+
+    Args:
+        student_settings, settings, args: what the script's flags hold.
+        folder: of the run.
+    """
+
+    student_settings: StudentSettings
+    settings: DistillSettings
+    args: TimeDistillTrainingArguments
+    folder: Path
+
+    @property
+    def is_combination(self) -> bool:
+        return self.student_settings.architecture == "combination"
+
+    @property
+    def has_control(self) -> bool:
+        return "student_no_kd" in self.settings.controls
+
+    def config(self, data: ForecastData) -> TimeDistillConfig:
+        """The student's configuration; of a combination, what its members have in common.
+
+        Raises:
+            InputError: it is not valid, or too short for the objective's pyramid of scales.
+        """
+        if self.settings.teacher_weights is not None and not self.is_combination:
+            raise InputError("--teacher_weights go with --architecture combination: give --alpha and --beta")
+        config = self.student_settings.config(data, self.args.supervision)
+        for candidate in self._candidates(config):
+            size = self._form(candidate, config).feature_size
+            self._arguments(candidate, data, config).check_lengths(config.prediction_length, size)
+        return config
+
+    def wants_feature(self, config: TimeDistillConfig) -> bool:
+        """Whether any student is to be trained on the teacher's feature."""
+        return any(
+            candidate.beta and self._form(candidate, config).feature_size for candidate in self._candidates(config)
+        )
+
+    def train(
+        self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
+    ) -> TrainedStudents:
+        """Train and choose.
+
+        Args:
+            config: from `config`.
+            make_trainer: gives the trainer of a distilled student its teacher or stored signal.
+            solve: finds the weights of the candidates that have a closed form.
+        """
+        if self.is_combination:
+            return self._train_combination(data, config, make_trainer, solve)
+        (candidate,) = self._candidates(config)
+        models = {"student": self._train_one(candidate, data, config, make_trainer, self.folder)}
+        if self.has_control:
+            plain = Candidate(candidate.form, 0.0, 0.0)
+            folder = self.folder / "controls" / "student_no_kd"
+            models["student_no_kd"] = self._train_one(plain, data, config, None, folder)
+        return TrainedStudents(models)
+
+    def _train_combination(
+        self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
+    ) -> TrainedStudents:
+        chosen = self._candidates(config)
+        plain = find_candidates(self.student_settings.members, ["0,0"], config) if self.has_control else []
+        every = {candidate.name: candidate for candidate in [*chosen, *plain]}
+        models = {}
+        for name, candidate in every.items():
+            trainer = make_trainer if candidate.is_distilled else None
+            is_solved = candidate.is_solved and has_closed_form(candidate.config(config))
+            folder = self.folder / "candidates" / name
+            models[name] = self._train_one(candidate, data, config, trainer, folder, solve if is_solved else None)
+        if PartialState().is_main_process:
+            logs = {name: read_json(self.folder / "candidates" / name / HISTORY, []) for name in every}
+            write_json(self.folder / HISTORY, logs)
+        products = validation_products(models, data, self.args.eval_batch_size)
+        roles = {"student": (chosen, self.folder)}
+        if self.has_control:
+            roles["student_no_kd"] = (plain, self.folder / "controls" / "student_no_kd")
+        students, selections = {}, {}
+        for role, (members, folder) in roles.items():
+            rows = [list(models).index(candidate.name) for candidate in members]
+            selections[role] = select(
+                {candidate.name: models[candidate.name] for candidate in members},
+                products[rows][:, rows],
+                shrinkage=self.settings.shrinkage,
+                max_parameters=self.settings.max_parameters,
+                loss=self.args.supervision,
+                label=role,
+            )
+            students[role] = self._save(selections[role], data, folder)
+        return TrainedStudents(students, self._members(every, models, products, selections, data))
+
+    def _candidates(self, config: TimeDistillConfig) -> list[Candidate]:
+        if not self.is_combination:
+            return [Candidate(self.student_settings.architecture, self.args.alpha, self.args.beta)]
+        pairs = self.settings.teacher_weights or ["0,0", f"{self.args.alpha},{self.args.beta}"]
+        return find_candidates(self.student_settings.members, pairs, config)
+
+    def _form(self, candidate: Candidate, base: TimeDistillConfig) -> TimeDistillConfig:
+        return candidate.config(base) if self.is_combination else base
+
+    def _train_one(
+        self,
+        candidate: Candidate,
+        data: ForecastData,
+        base: TimeDistillConfig,
+        make_trainer: MakeTrainer | None,
+        folder: Path,
+        solve: ClosedForm | None = None,
+    ) -> TimeDistillForPrediction:
+        config = self._form(candidate, base)
+        args = self._arguments(candidate, data, base)
+        args = derive(args, TimeDistillTrainingArguments if make_trainer else ForecastTrainingArguments, folder, {})
+
+        def trainer(model: PreTrainedModel) -> ForecastTrainer:
+            if make_trainer is not None:
+                return make_trainer(model, args)
+            return ForecastTrainer(model=model, args=args, **data.for_trainer())
+
+        name = candidate.name if self.is_combination else "student" if make_trainer else "student_no_kd"
+        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), trainer, args.seed, solve)
+
+    def _arguments(
+        self, candidate: Candidate, data: ForecastData, base: TimeDistillConfig
+    ) -> TimeDistillTrainingArguments:
+        overrides: dict = {"alpha": candidate.alpha, "beta": candidate.beta}
+        config = self._form(candidate, base)
+        overrides |= {name: getattr(config, name) for name in self.args.supervision}
+        args = derive(self.args, TimeDistillTrainingArguments, self.folder, overrides)
+        args = windows_per_batch(args, data.num_input_channels, self.settings.series_per_batch)
+        args = scored_within_memory(args, data.num_input_channels)
+        return limit_steps(args, len(data.train), self.settings.step_limit)
+
+    def _save(self, selection: Selection, data: ForecastData, folder: Path) -> TimeDistillForPrediction:
+        """Put the chosen student where a student that was trained alone would be."""
+        if PartialState().is_main_process and not (folder / WEIGHTS).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder)
+            stage = folder / ".stage-finished"
+            with staged_folder(stage, folder):
+                selection.student.save_pretrained(stage)
+                data.processor.save_pretrained(stage)
+                move_into_place(stage, folder, last=WEIGHTS)
+        PartialState().wait_for_everyone()
+        return selection.student.to(self.args.device)
+
+    def _members(
+        self, every: dict, models: dict, products: list, selections: dict[str, Selection], data: ForecastData
+    ) -> dict:
+        tested = error_products(list(models.values()), data.test, self.args.eval_batch_size)
+        shares = {role: selection.weights for role, selection in selections.items()}
+        candidates = {
+            name: {
+                **asdict(candidate),
+                "kind": kind_of(models[name].config),
+                "parameters": models[name].num_parameters(),
+                "weight": shares["student"].get(name, 0.0),
+                "weight_no_kd": shares.get("student_no_kd", {}).get(name, 0.0),
+                "validation_mse": products[index, index].item(),
+                "mse": tested[index, index].item(),
+            }
+            for index, (name, candidate) in enumerate(every.items())
+        }
+        return {
+            "members": candidates,
+            "validation_mse": {role: selection.error for role, selection in selections.items()},
+            "error_products": {"validation": products.tolist(), "test": tested.tolist()},
+        }
+
+    def clear(self) -> None:
+        """Remove the candidates' weights, which the student now holds."""
+        shutil.rmtree(self.folder / "candidates", ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What a saved model does: forecasts, backtests, fleets and exports."""

@@ -1,0 +1,244 @@
+"""Forecasts in a table become one array of windows, in bounded memory and without a loop over rows.
+
+A row is one forecast step, or all steps of one forecast:
+
+| column | holds |
+| --- | --- |
+| `series` or `id` | the channel's name; may be left out where there is only one |
+| `origin` | the first step that is forecast: its timestamp, or its row number in the data |
+| `step` | 1 for the first step, where a row is one step |
+| `forecast` | a number, or without `step` a list of at least S numbers, in the data's units |
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .._utils.errors import InputError, did_you_mean, listed
+from ..data.series import Series
+
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+
+    Table = str | Path | pd.DataFrame | datasets.Dataset | pa.Table
+
+SERIES_COLUMNS = ("series", "id")
+_BATCH_VALUES = 2**19
+
+
+@dataclass(frozen=True)
+class ForecastRows:
+    """A batch of rows.
+
+    Args:
+        row: of the data that the forecast begins at, `[R]`.
+        channel: `[R]`.
+        step: from 0, `[R]`; `None` where a row holds all steps.
+        values: `[R]`, or `[R, S]`, in the data's units.
+    """
+
+    row: np.ndarray
+    channel: np.ndarray
+    step: np.ndarray | None
+    values: np.ndarray
+
+
+class ForecastTable:
+    """A table of forecasts for a series' windows, read batch by batch.
+
+    Args:
+        source: a Parquet file, a DataFrame, an Arrow table or a data set of `datasets`.
+        series: the data that were forecast.
+        prediction_length: S; longer forecasts are cut to it.
+
+    Raises:
+        InputError: it cannot be read or lacks a column; and, when rows are read, ids or origins that the data do not
+            have, shorter forecasts, missing or infinite values.
+    """
+
+    def __init__(self, source: "Table", series: Series, prediction_length: int):
+        self.name = repr(str(source)) if isinstance(source, (str, Path)) else f"the {type(source).__name__}"
+        self.series = series
+        self.prediction_length = prediction_length
+        self._source = _opened(source, self.name)
+        is_file = isinstance(self._source, pq.ParquetFile)
+        self._columns = self._check_columns(self._source.schema_arrow.names if is_file else self._source.column_names)
+
+    @property
+    def is_tidy(self) -> bool:
+        """Whether a row is one step."""
+        return "step" in self._columns
+
+    def rows(self) -> Iterator[ForecastRows]:
+        """All rows, some thousand at a time, whatever the size of the file's row groups."""
+        for batch in _batches(self._source, list(self._columns.values()), self._rows_per_batch):
+            if batch.num_rows:
+                yield self._parse({name: batch.column(column) for name, column in self._columns.items()})
+
+    @property
+    def _rows_per_batch(self) -> int:
+        return _BATCH_VALUES if self.is_tidy else max(1, _BATCH_VALUES // self.prediction_length)
+
+    def _check_columns(self, names: list[str]) -> dict[str, str]:
+        columns = {name: name for name in ("origin", "forecast") if name in names}
+        for name in ("origin", "forecast"):
+            if name not in columns:
+                raise InputError(
+                    f"{self.name} has columns {listed(names)}, but no {name!r}{did_you_mean(name, names)}: a table of "
+                    "forecasts has series, origin and forecast (a list), or series, origin, step and forecast"
+                )
+        ids = [name for name in SERIES_COLUMNS if name in names]
+        if len(ids) > 1 or (not ids and self.series.num_channels > 1):
+            has = "both 'series' and 'id'" if ids else "neither 'series' nor 'id'"
+            raise InputError(
+                f"{self.name} has {has}: expected one column with the names of the {self.series.num_channels} channels"
+            )
+        if ids:
+            columns["series"] = ids[0]
+        if "step" in names:
+            columns["step"] = "step"
+        return columns
+
+    def _parse(self, columns: dict[str, pa.Array]) -> ForecastRows:
+        for name, column in columns.items():
+            if column.null_count:
+                raise InputError(f"{self.name}: column {self._columns[name]!r} has empty cells: leave out such rows")
+        row = self._origin_rows(columns["origin"])
+        channel = self._channels(columns["series"]) if "series" in columns else np.zeros(len(row), dtype=np.int64)
+        forecast = columns["forecast"]
+        is_list = pa.types.is_list(forecast.type) or pa.types.is_large_list(forecast.type)
+        is_list = is_list or pa.types.is_fixed_size_list(forecast.type)
+        if is_list == self.is_tidy:
+            expected = "one number a row beside 'step'" if self.is_tidy else "a list a row, or a column 'step'"
+            raise InputError(f"{self.name}: column 'forecast' is of type {forecast.type}: expected {expected}")
+        values = self._steps_of(forecast) if is_list else self._numbers(forecast)
+        if not np.isfinite(values).all():
+            at = np.argwhere(~np.isfinite(values))[0][0]
+            raise InputError(
+                f"{self.name}: the forecast of {self.series.columns[channel[at]]!r} from row {row[at]} holds NaN or "
+                "infinite values: leave it out"
+            )
+        if not self.is_tidy:
+            return ForecastRows(row, channel, None, values)
+        step = columns["step"]
+        if not pa.types.is_integer(step.type):
+            raise InputError(f"{self.name}: column 'step' is of type {step.type}: expected whole numbers from 1")
+        step = step.to_numpy(zero_copy_only=False).astype(np.int64)
+        if step.min() < 1:
+            raise InputError(f"{self.name}: column 'step' holds {step.min()}: expected whole numbers from 1")
+        kept = step <= self.prediction_length
+        return ForecastRows(row[kept], channel[kept], step[kept] - 1, values[kept])
+
+    def _numbers(self, column: pa.Array) -> np.ndarray:
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise InputError(f"{self.name}: column 'forecast' holds {column.type}: expected numbers")
+        return column.to_numpy(zero_copy_only=False).astype(np.float64)
+
+    def _steps_of(self, column: pa.Array) -> np.ndarray:
+        """The first S values of every list: `[R, S]`."""
+        if pa.types.is_fixed_size_list(column.type):
+            lengths = np.full(len(column), column.type.list_size, dtype=np.int64)
+        else:
+            lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
+        if lengths.min() < self.prediction_length:
+            raise InputError(
+                f"{self.name}: a forecast has {lengths.min()} steps, the task {self.prediction_length}: pass "
+                f"--prediction_length {lengths.min()}, or forecast further"
+            )
+        flat = column.flatten()
+        if flat.null_count:
+            raise InputError(f"{self.name}: a forecast holds NaN or empty values: leave it out")
+        starts = np.cumsum(lengths) - lengths
+        return self._numbers(flat)[starts[:, None] + np.arange(self.prediction_length)]
+
+    def _channels(self, column: pa.Array) -> np.ndarray:
+        names = pa.array([str(name) for name in self.series.columns])
+        found = pc.index_in(column.cast(pa.string()), names)
+        if found.null_count:
+            wrong = str(column.filter(pc.is_null(found))[0].as_py())
+            known = did_you_mean(wrong, self.series.columns, f": they have {listed(self.series.columns)}")
+            raise InputError(f"{self.name}: the data have no series {wrong!r}{known}")
+        return found.to_numpy(zero_copy_only=False).astype(np.int64)
+
+    def _origin_rows(self, column: pa.Array) -> np.ndarray:
+        """The row of the data that each origin names."""
+        if pa.types.is_integer(column.type):
+            rows = column.to_numpy(zero_copy_only=False).astype(np.int64)
+            wrong = (rows < 0) | (rows >= self.series.num_rows)
+            given = f"rows 0 to {self.series.num_rows - 1}"
+        else:
+            rows, given = self._rows_at(column)
+            wrong = rows < 0
+        if wrong.any():
+            raise InputError(
+                f"{self.name}: origin {column[int(wrong.argmax())].as_py()} is not in the data, which have {given}: "
+                "an origin is the first step that is forecast"
+            )
+        return rows
+
+    def _rows_at(self, column: pa.Array) -> tuple[np.ndarray, str]:
+        import pandas as pd
+
+        stamps = self.series.timestamps
+        if stamps is None:
+            raise InputError(
+                f"{self.name}: origins of type {column.type}, but the data have no time column: give row numbers"
+            )
+        try:
+            times = pd.DatetimeIndex(pd.to_datetime(column.to_pandas(), utc=True)).tz_localize(None)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"{self.name}: origins of type {column.type} are no timestamps ({error}): give timestamps or row "
+                "numbers"
+            ) from error
+        index = pd.DatetimeIndex(stamps).as_unit("ns")
+        return index.get_indexer(
+            times.as_unit("ns")
+        ), f"timestamps {index[0]} to {index[-1]} (UTC), every {self._every}"
+
+    @property
+    def _every(self) -> str:
+        return self.series.freq or "step"
+
+
+def _opened(source: "Table", name: str) -> "pq.ParquetFile | pa.Table | datasets.Dataset":
+    import datasets
+    import pandas as pd
+
+    if isinstance(source, (pa.Table, datasets.Dataset)):
+        return source
+    if isinstance(source, pd.DataFrame):
+        try:
+            return pa.Table.from_pandas(source, preserve_index=False)
+        except pa.ArrowException as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{name} of forecasts cannot be read: {reason}; give one type a column") from error
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"{name} is no table of forecasts: give a Parquet file, a DataFrame or a data set")
+    if not Path(source).is_file():
+        raise InputError(f"forecasts {name}: there is no such file; give a .parquet file of forecasts")
+    try:
+        return pq.ParquetFile(source, pre_buffer=False)  # a buffer would keep the whole file
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"forecasts {name} cannot be read as Parquet: {reason}; write them anew") from error
+
+
+def _batches(
+    source: "pq.ParquetFile | pa.Table | datasets.Dataset", columns: list[str], size: int
+) -> Iterator[pa.RecordBatch]:
+    if isinstance(source, pq.ParquetFile):
+        yield from source.iter_batches(batch_size=size, columns=columns)
+    elif isinstance(source, pa.Table):
+        yield from source.select(columns).to_batches(max_chunksize=size)
+    else:
+        for table in source.select_columns(columns).with_format("arrow").iter(batch_size=size):
+            yield from table.to_batches()

@@ -1,0 +1,1 @@
+"""Tables of numbers and times: files, columns, clocks and grids."""
