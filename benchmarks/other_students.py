@@ -18,6 +18,7 @@ import timedistill_hf as td
 from timedistill_hf._utils.files import write_json
 from timedistill_hf.cli.logging import set_up_logging
 from timedistill_hf.cli.parsing import run_script
+from timedistill_hf.data import load_data
 from timedistill_hf.distillation.recipes import paper
 from timedistill_hf.evaluation.evaluate_model import score_models
 from timedistill_hf.evaluation.latency import conditions
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace --output")
     options = parser.parse_args()
     check_output(options.output, options.overwrite)
-    data = DataSettings(dataset=options.dataset, data_dir=options.data_dir).load()
+    data = load_data(DataSettings(dataset=options.dataset, data_dir=options.data_dir))
     work = Path(options.work_dir)
     shared = {"seed": options.seed, "max_steps": options.max_steps}
     set_up_logging(td.ForecastTrainingArguments(str(work), report_to="none", **shared))

@@ -12,7 +12,7 @@ from tests.scripts_helper import fails, generated_csv, run
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf._utils.readable import readable_bytes
 from timedistill_hf.cli.distill_flags import parse_distill_flags
-from timedistill_hf.data import load_series, make_windows
+from timedistill_hf.data import load_data, load_series, make_windows
 from timedistill_hf.distillation.signal import RunSignal
 from timedistill_hf.distillation.students import RunStudent
 from timedistill_hf.signal_store import folder as store_folder
@@ -158,7 +158,7 @@ def limited(here, tmp_path, limit, *flags):
     arguments = ["--dataset", here / "mine.csv", *QUICK, *PAPER, "--signal_limit_gb", limit / 1e9, *flags]
     arguments += ["--output_dir", tmp_path / "run"]
     data_settings, student_settings, settings, args = parse_distill_flags(arguments=list(map(str, arguments)))
-    data = data_settings.load()
+    data = load_data(data_settings)
     student = RunStudent(student_settings, settings, args, tmp_path / "run")
     config = student.config(data)
     signal = RunSignal(settings, args, student, tmp_path / "run")

@@ -9,6 +9,7 @@ finished teachers of the same family; before there are any it is a first guess f
 import heapq
 from collections.abc import Sequence
 
+from timedistill_hf.data import load_data
 from timedistill_hf.distillation.recipes import recipe_defaults
 from timedistill_hf.settings.run import DataSettings, DistillSettings
 from timedistill_hf.teachers import get_family
@@ -97,7 +98,7 @@ def load_sizes(cells: Sequence[Cell], data_dir: str | None) -> dict[str, tuple[i
         if cell.dataset not in sizes:
             arguments = {"dataset": cell.dataset, "data_dir": data_dir, "prediction_length": cell.prediction_length}
             known = {name: value for name, value in cell.flags.items() if name in DataSettings.__dataclass_fields__}
-            data = DataSettings(**(known | arguments)).load()
+            data = load_data(DataSettings(**(known | arguments)))
             sizes[cell.dataset] = (data.split.train[1] - data.split.train[0], data.num_input_channels)
     return sizes
 

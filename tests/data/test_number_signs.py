@@ -8,7 +8,7 @@ from tests.conftest import HORIZON
 from tests.forecast.tables import save, trained_on, wide
 from tests.scripts_helper import fails, run
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf.data import load_series
+from timedistill_hf.data import load_data, load_series
 from timedistill_hf.settings.run import DataSettings
 
 
@@ -161,5 +161,5 @@ def test_the_flags_of_scripts(tmp_path, monkeypatch, capsys):
     run(monkeypatch, "backtest.py", *model, tmp_path / "z.csv", *last)
     assert pd.read_csv(tmp_path / "z.csv")["y"].tolist() == INTEGERS[-HORIZON:]
     lengths = {"context_length": 24, "prediction_length": 6}
-    data = DataSettings(dataset=str(path), thousands=".", duplicates="mean", **lengths).load()
+    data = load_data(DataSettings(dataset=str(path), thousands=".", duplicates="mean", **lengths))
     assert data.series.values[:, 0].tolist() == INTEGERS

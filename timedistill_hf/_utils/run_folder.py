@@ -16,6 +16,8 @@ from .lock import alone
 RESULTS = "results.json"
 SETTINGS = "settings.json"
 HISTORY = "history.json"
+REGRESSOR_NAME = "distill_regressor"
+"""What the student's width is compared through with the teacher's, while it is trained."""
 LOCK = ".lock"
 SIGNAL_FOLDER = "teacher_signal"
 STORED_FORECASTS = "stored forecasts"

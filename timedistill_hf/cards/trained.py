@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig, Trainer, TrainingArguments
 from .. import __version__
 from .._utils.hub_names import hub_origin
 from .._utils.licences import common_licence, licence_of
+from .._utils.run_folder import REGRESSOR_NAME
 from ..data.processor import TimeDistillProcessor
 from ..objective.multi_scale import scales_that_fit
 from ..student import TimeDistillConfig
@@ -305,8 +306,6 @@ def _channel_count(trained: Trained) -> int | None:
 
 def _own_parameters(model) -> int:
     """Without the regressor, which is a part of the model only while it is trained."""
-    from ..training.trainer import REGRESSOR_NAME
-
     named = model.named_parameters()
     return sum(value.numel() for name, value in named if not name.startswith(f"{REGRESSOR_NAME}."))
 

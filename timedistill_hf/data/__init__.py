@@ -1,5 +1,6 @@
 """Series in, windows out: sources -> series -> splits -> windows."""
 
+from .loading import load_data
 from .series import Series
 from .sources import load_series
 from .splits import Split, SplitSpec, parse_split
@@ -13,6 +14,7 @@ __all__ = [
     "Split",
     "SplitSpec",
     "WindowDataset",
+    "load_data",
     "load_series",
     "make_windows",
     "parse_split",

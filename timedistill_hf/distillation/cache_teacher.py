@@ -9,6 +9,7 @@ from accelerate.utils import broadcast_object_list
 
 from .._utils.errors import InputError
 from .._utils.readable import readable_seconds
+from ..data import load_data
 from ..settings.run import DataSettings, DistillSettings, StudentSettings
 from ..signal_store.filling import processes
 from ..signal_store.store import estimate_store, find_store, planned_store
@@ -53,7 +54,7 @@ def cache_teacher(
     run = RunSignal(settings, args, student, folder)
     run.check_directory()
     teachers = RunTeachers(settings, args, folder)
-    data = data_settings.load()
+    data = load_data(data_settings)
     config = student.config(data)
     teacher = teachers.mix(data, teachers.train(data, teachers.load(data))).to(args.device)
     teacher = run.of(teacher, config)

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from .._utils.errors import InputError
 from .._utils.files import remove_leftovers, write_json
 from .._utils.run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
+from ..data import load_data
 from ..data.windows import ForecastData, WindowDataset
 from ..evaluation.controls import SeasonalNaive
 from ..evaluation.evaluate_model import evaluate_model
@@ -95,7 +96,7 @@ class Distillation:
         """
         self._check_flags()
         self._signal.check_directory()
-        data = self.data_settings.load()
+        data = load_data(self.data_settings)
         record = self._record() | {"data_fingerprint": data.series.fingerprint()}
         table = self._teachers.load_table(data)
         if table is not None:

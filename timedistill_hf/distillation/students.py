@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from accelerate import PartialState
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -72,7 +73,7 @@ class RunStudent:
         """
         if self.settings.teacher_weights is not None and not self.is_combination:
             raise InputError("--teacher_weights go with --architecture combination: give --alpha and --beta")
-        config = self.student_settings.config(data, self.args.supervision)
+        config = student_config(self.student_settings, data, self.args.supervision)
         for candidate in self._candidates(config):
             size = self._form(candidate, config).feature_size
             self._arguments(candidate, data, config).check_lengths(config.prediction_length, size)
@@ -217,3 +218,25 @@ class RunStudent:
     def clear(self) -> None:
         """Remove the candidates' weights, which the student now holds."""
         shutil.rmtree(self.folder / "candidates", ignore_errors=True)
+
+
+def student_config(settings: StudentSettings, data: ForecastData, supervision: dict) -> TimeDistillConfig:
+    """The student's configuration for prepared data; of a combination, that of its members where they say nothing.
+
+    Args:
+        supervision: the loss that fine-tuning will minimise.
+
+    Raises:
+        InputError: the settings describe no student.
+    """
+    form = asdict(settings)
+    form.pop("members")
+    if settings.architecture == "combination":
+        form["architecture"] = "linear"
+    if settings.period is None:
+        form["period"] = min(data.series.season, data.processor.context_length)
+    form["patch_length"] = settings.patch_length or max(1, data.processor.context_length // 15)
+    try:
+        return TimeDistillConfig(**data.shape, **form, **supervision)
+    except StrictDataclassError as error:
+        raise InputError(str(error).splitlines()[-1].strip().removeprefix("ValueError: ")) from error

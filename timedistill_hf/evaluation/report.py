@@ -11,7 +11,6 @@ from tabulate import tabulate
 from torch import nn
 
 from ..data.windows import ForecastData
-from ..teachers.signal import FrozenTeacher
 from .evaluate_model import score_models
 from .latency import conditions
 
@@ -54,8 +53,7 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
         models: by role; each is scored on its own device.
     """
     prepared = {
-        name: (model, model.prepare(data) if isinstance(model, FrozenTeacher) else data)
-        for name, model in models.items()
+        name: (model, model.prepare(data) if hasattr(model, "prepare") else data) for name, model in models.items()
     }
     device = next(models["student"].parameters()).device
     return {

@@ -6,6 +6,7 @@ import torch
 from transformers import PreTrainedModel
 
 from .._utils.files import write_json
+from ..data import load_data
 from ..data.processor import TimeDistillProcessor
 from ..evaluation.controls import SeasonalNaive
 from ..evaluation.evaluate_model import score_models
@@ -35,7 +36,7 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
     if processor is not None:
         check_fits(model, processor)
     look_back, horizon = _lengths(model, processor)
-    data = data_settings.load(context_length=look_back, prediction_length=horizon, processor=processor)
+    data = load_data(data_settings, context_length=look_back, prediction_length=horizon, processor=processor)
     horizon = data.processor.prediction_length
     if isinstance(model, Teacher):
         model = model.cut(horizon)

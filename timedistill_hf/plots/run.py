@@ -12,6 +12,7 @@ from torch import nn
 from .._utils.errors import InputError
 from .._utils.files import read_json
 from .._utils.run_folder import HISTORY, RESULTS
+from ..data import load_data
 from ..data.windows import ForecastData
 from ..settings.outputs import PlotSettings
 from ..settings.run import DataSettings
@@ -126,7 +127,7 @@ def _data(run: Path, results: dict, settings: PlotSettings) -> ForecastData:
     known = {field.name for field in fields(DataSettings)}
     of_run = {name: value for name, value in results["settings"].items() if name in known}
     given = {name: value for name in ("dataset", "data_dir") if (value := getattr(settings, name)) is not None}
-    data = DataSettings(**of_run | given).load(processor=load_processor(str(run)))
+    data = load_data(DataSettings(**of_run | given), processor=load_processor(str(run)))
     if data.series.fingerprint() != results["data"]["fingerprint"]:
         raise InputError(
             f"the data ({data.series.name}, fingerprint {data.series.fingerprint()}) are not those of {str(run)!r} "

@@ -88,34 +88,6 @@ class DataSettings(NumberSettings):
         if self.season is not None and self.season < 1:
             raise InputError(f"season={self.season}: expected a positive number of steps")
 
-    def load(self, *, context_length: int | None = None, prediction_length: int | None = None, processor=None):
-        """The prepared [`ForecastData`]; a saved model's lengths and processor take the place of these settings'."""
-        from ..data import load_series, make_windows, parse_split
-
-        split = parse_split(self.split) if self.split is not None else None
-        series = load_series(
-            self.dataset,
-            data_dir=self.data_dir,
-            timestamp_column=self.timestamp_column,
-            id_column=self.id_column,
-            target_columns=self.target_columns,
-            season=self.season,
-            missing_value=self.missing_value,
-            time_zone=self.time_zone,
-            freq=self.freq,
-            hub_config=self.hub_config,
-            dataset_revision=self.dataset_revision,
-            duplicates=self.duplicates,
-            **self.number_signs(),
-        )
-        return make_windows(
-            series,
-            context_length or self.context_length,
-            prediction_length or self.prediction_length,
-            split,
-            processor,
-        )
-
 
 ARCHITECTURES = ("two_branch", "mlp", "patch_mixer", "linear", "periodic", "cycle", "residual", "combination")
 
@@ -176,36 +148,6 @@ class StudentSettings:
             raise InputError(f"--members go with --architecture combination, not with {self.architecture!r}")
         if self.members is None and self.architecture == "combination":
             raise InputError("--architecture combination needs --members, such as linear residual:last")
-
-    def config(self, data, supervision: dict):
-        """The student's configuration for prepared data; of a combination, that of its members where they say nothing.
-
-        `supervision` holds the loss that fine-tuning will minimise.
-        """
-        from huggingface_hub.errors import StrictDataclassError
-
-        from ..student import TimeDistillConfig
-
-        period = self.period if self.period is not None else min(data.series.season, data.processor.context_length)
-        try:
-            return TimeDistillConfig(
-                **data.shape,
-                architecture="linear" if self.architecture == "combination" else self.architecture,
-                hidden_size=self.hidden_size,
-                moving_average=self.moving_average,
-                normalization=self.normalization,
-                revin_affine=self.revin_affine,
-                hidden_norm=self.hidden_norm,
-                dropout=self.dropout,
-                input_noise=self.input_noise,
-                core=self.core,
-                patch_length=self.patch_length or max(1, data.processor.context_length // 15),
-                num_hidden_layers=self.num_hidden_layers,
-                period=period,
-                **supervision,
-            )
-        except StrictDataclassError as error:
-            raise InputError(str(error).splitlines()[-1].strip().removeprefix("ValueError: ")) from error
 
 
 CONTROLS = ("student_no_kd", "linear", "seasonal_naive")

@@ -101,7 +101,6 @@ class FleetSettings(TableSettings):
         )
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
-        check_fleet_files(self.input, self.output, self.overwrite)
 
 
 @dataclass
@@ -182,27 +181,3 @@ def check_given(settings: object, **wanted: str) -> None:
     for name, what in wanted.items():
         if getattr(settings, name) is None:
             raise InputError(f"--{name} is missing: give {what}")
-
-
-def check_fleet_files(input: str, output: str, overwrite: bool) -> None:
-    """Raise where there is no such file or folder of Parquet, or the output is none or would replace something."""
-    from ..forecasting.fleet.segments import SegmentFolder
-
-    source, target = Path(input), Path(output)
-    if not source.exists():
-        raise InputError(f"--input {input!r}: there is no such file or folder")
-    for name, path in (("input", source), ("output", target)):
-        is_folder = path.is_dir() if name == "input" else not path.suffix and not path.is_file()
-        if path.suffix.lower() != ".parquet" and not is_folder:
-            raise InputError(
-                f"--{name} {str(path)!r}: expected a .parquet file or a folder; tables of other kinds are for "
-                "scripts/forecast.py --each_series"
-            )
-    if target.suffix:
-        check_output(output, overwrite)
-    if target.exists() and target.samefile(source):
-        raise InputError(f"--output {output!r} is the input: give the result a name of its own")
-    if source.is_dir() and target.parent.exists() and target.parent.samefile(source):
-        raise InputError(f"--output {output!r} lies among the files of the input: name one in another folder")
-    if not target.suffix:
-        SegmentFolder(target).check(overwrite)

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from .._utils.errors import InputError
 from .._utils.files import staged_file
+from ..data import load_data
 from ..data.windows import ForecastData, split_targets
 from ..models.adapters import device_of
 from ..settings.outputs import WriteForecastsSettings
@@ -100,7 +101,7 @@ def _tables(
 
 def write_forecasts_of_saved_model(data_settings: DataSettings, settings: WriteForecastsSettings) -> Path:
     """Load a trained teacher, let it forecast all windows and write them down."""
-    data = data_settings.load()
+    data = load_data(data_settings)
     teacher = load_teacher_for(settings.model, data)
     if torch.accelerator.is_available():
         teacher.to(torch.accelerator.current_accelerator())

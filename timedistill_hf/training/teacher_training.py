@@ -15,6 +15,7 @@ from .._utils.errors import InputError, did_you_mean, listed
 from .._utils.files import read_json, write_json
 from .._utils.run_folder import HISTORY, RunFolder
 from ..cards import Trained, save_card, trained_card
+from ..data import load_data
 from ..data.windows import ForecastData
 from ..evaluation.evaluate_model import evaluate_model
 from ..hub.publishing import prepare_run, publish_run
@@ -118,7 +119,7 @@ def train_and_score_teacher(
     if (folder / WEIGHTS).exists() and not settings.overwrite and not args.push_to_hub:
         raise InputError(f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite")
     args.check_metric()
-    data = data_settings.load()
+    data = load_data(data_settings)
     prepare_run(args)
     own = derive(args, ForecastTrainingArguments, folder, {})  # what the stage saves is published when it is finished
     own = windows_per_batch(own, data.num_input_channels, settings.series_per_batch)

@@ -11,6 +11,7 @@ from torch import nn
 from transformers.utils import ModelOutput
 
 from .._utils.errors import InputError
+from .._utils.run_folder import REGRESSOR_NAME
 from ..data.processor import TimeDistillProcessor
 from ..data.windows import split_targets
 from ..signal_store.quality import warn_if_worse_than_naive
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REGRESSOR_NAME = "distill_regressor"
 REGRESSOR_FILE = f"{REGRESSOR_NAME}.safetensors"
 
 

@@ -17,12 +17,12 @@ from tqdm.auto import tqdm
 
 from ..._utils.errors import InputError
 from ...data.series_table import logger as reading_logger
-from ...settings.tables import FleetSettings, check_fleet_files
+from ...settings.tables import FleetSettings
 from ...teachers.signal import fingerprint_of, settings_of
 from .extents import Extents, find_extents, join_extents, shares
 from .processes import peak_memory, process_state, together
 from .reading import FleetReader, find_columns
-from .segments import SegmentFolder, Segments
+from .segments import SegmentFolder, Segments, check_fleet_files
 from .table import FleetTable
 from .writing import Forecasts, write_file, write_segments
 
@@ -275,6 +275,7 @@ def forecast_fleet_file(settings: FleetSettings) -> str:
     from ..forecaster import Forecaster
 
     state = process_state()
+    together(state, lambda: check_fleet_files(settings.input, settings.output, settings.overwrite))
     forecaster = together(state, lambda: Forecaster.from_pretrained(settings.model, revision=settings.revision))
     forecaster.to(state.device)
     report = forecast_fleet(

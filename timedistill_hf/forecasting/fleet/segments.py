@@ -13,6 +13,7 @@ from ..._utils.disk import check_writable
 from ..._utils.errors import InputError, changes
 from ..._utils.files import read_json, write_json
 from ..._utils.lock import alone
+from ...settings.run import check_output
 
 
 PLAN, LOCK = ".plan.json", ".lock"
@@ -133,3 +134,25 @@ class SegmentFolder:
         for path in self.path.glob("series-*.parquet"):
             path.unlink()
         (self.path / PLAN).unlink()
+
+
+def check_fleet_files(input: str, output: str, overwrite: bool) -> None:
+    """Raise where there is no such file or folder of Parquet, or the output is none or would replace something."""
+    source, target = Path(input), Path(output)
+    if not source.exists():
+        raise InputError(f"--input {input!r}: there is no such file or folder")
+    for name, path in (("input", source), ("output", target)):
+        is_folder = path.is_dir() if name == "input" else not path.suffix and not path.is_file()
+        if path.suffix.lower() != ".parquet" and not is_folder:
+            raise InputError(
+                f"--{name} {str(path)!r}: expected a .parquet file or a folder; tables of other kinds are for "
+                "scripts/forecast.py --each_series"
+            )
+    if target.suffix:
+        check_output(output, overwrite)
+    if target.exists() and target.samefile(source):
+        raise InputError(f"--output {output!r} is the input: give the result a name of its own")
+    if source.is_dir() and target.parent.exists() and target.parent.samefile(source):
+        raise InputError(f"--output {output!r} lies among the files of the input: name one in another folder")
+    if not target.suffix:
+        SegmentFolder(target).check(overwrite)
