@@ -30,7 +30,6 @@ from timedistill_hf.teachers import (
 )
 from timedistill_hf.teachers.callable import CallableTeacher
 from timedistill_hf.teachers.generic import generic_family
-from timedistill_hf.teachers.signal import ForecastOnly
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 
 
@@ -341,7 +340,7 @@ def test_without_its_feature_a_teacher_forecasts_the_same(name, data):
     teacher = tiny_teacher(name)
     windows = data.for_teacher(teacher.num_time_features).train
     inputs, _ = split_targets({name: value.unsqueeze(0) for name, value in windows[3].items()})
-    alone = ForecastOnly(teacher)
+    alone = teacher.forecast_only()
     torch.testing.assert_close(alone(**inputs).prediction_outputs, teacher(**inputs).prediction_outputs)
     assert alone(**inputs).feature is None
     assert alone.num_time_features == teacher.num_time_features
@@ -349,3 +348,7 @@ def test_without_its_feature_a_teacher_forecasts_the_same(name, data):
     alone.check_fits(CONTEXT, HORIZON, CHANNELS)
     with pytest.raises(InputError):
         alone.check_fits(CONTEXT, HORIZON + 1, CHANNELS)
+    assert alone.about() == teacher.about() == {"name": teacher.name}
+    assert alone.covers("test")
+    assert not alone.has_stored_signal
+    assert ("past_time_features" in alone.windows(data, "test")[0]) == bool(teacher.num_time_features)

@@ -44,6 +44,7 @@ def test_the_signal_is_the_weighted_mean_and_all_features():
     assert torch.allclose(uniform, torch.stack([s.prediction_outputs for s in signals]).mean(dim=0), atol=1e-6)
     assert several.name == "patchtst + itransformer + informer"
     assert several.prediction_length == HORIZON
+    assert several.about()["mix"] == {"members": list(NAMES), "weights": [0.5, 0.3, 0.2]}
 
 
 def test_they_are_frozen_for_good():

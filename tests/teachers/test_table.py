@@ -103,7 +103,10 @@ def test_what_a_model_writes_is_what_it_says(data, tmp_path):
     path = write_forecasts(teacher, data, tmp_path / "it.parquet")
     table = TableTeacher(path, data)
     assert table.name == "it"
-    assert all(coverage.is_complete for coverage in table.coverage.values())
+    assert all(table.covers(part) for part in ("train", "validation", "test"))
+    assert table.has_stored_signal
+    assert table.forecast_only() is table
+    assert table.about() == {"name": "it", "windows": {"train": 177, "validation": 65, "test": 65}}
     for part in ("train", "validation", "test"):
         for index in (0, 30):
             inputs, _ = split_targets({k: v.unsqueeze(0) for k, v in getattr(data, part)[index].items()})

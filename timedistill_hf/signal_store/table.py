@@ -112,6 +112,7 @@ class TableTeacher(FrozenTeacher):
     """
 
     num_time_features = 0
+    has_stored_signal = True
 
     def __init__(
         self,
@@ -184,9 +185,20 @@ class TableTeacher(FrozenTeacher):
             raise InputError(refusal)
         return ForecastWindows(windows, path, self.coverage[part], folder)
 
+    def covers(self, part: str) -> bool:
+        return self.coverage[part].is_complete
+
+    def forecast_only(self) -> "TableTeacher":
+        """Itself: it has no feature."""
+        return self
+
+    def about(self) -> dict:
+        """As of any teacher, and how many `windows` of each part it has forecasts for."""
+        return super().about() | {"windows": {part: int(each.known.sum()) for part, each in self.coverage.items()}}
+
     def prepare(self, data: ForecastData) -> ForecastData:
         """The data whose validation and test windows hold forecasts, where the table has all of them."""
-        parts = [part for part in ("validation", "test") if self.coverage[part].is_complete]
+        parts = [part for part in ("validation", "test") if self.covers(part)]
         return replace(data, **{part: self.windows(data, part) for part in parts})
 
     def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:

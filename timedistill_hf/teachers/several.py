@@ -85,6 +85,9 @@ class SeveralTeachers(FrozenTeacher):
         """How the members are taken together, for results."""
         return {"members": [teacher.name for teacher in self.members], "weights": list(self.weights)}
 
+    def about(self) -> dict:
+        return super().about() | {"mix": self.describe()}
+
     def fingerprint(self) -> str:
         """A hash of the members and their weights, to six digits (further ones are rounding), in their order."""
         members = [teacher.fingerprint() for teacher in self.members]

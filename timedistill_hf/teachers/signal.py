@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .._utils.errors import InputError
@@ -159,11 +160,14 @@ class FrozenTeacher(nn.Module, ABC):
         name: what results call it.
         prediction_length: S, the steps that it forecasts.
         num_time_features: how many calendar features it needs beside the values.
+        has_stored_signal: whether its forecasts lie on the disk already, so that it neither runs nor is stored; it
+            then has no feature, and only the windows of `windows` and `prepare`.
     """
 
     name: str
     prediction_length: int
     num_time_features: int
+    has_stored_signal: bool = False
 
     @property
     def hub_ids(self) -> list[str]:
@@ -184,9 +188,27 @@ class FrozenTeacher(nn.Module, ABC):
         """Where its weights are; the CPU where it has none."""
         return device_of(self)
 
+    def covers(self, part: str) -> bool:
+        """Whether it can forecast all windows of `"train"`, `"validation"` or `"test"`."""
+        return True
+
     def prepare(self, data: "ForecastData") -> "ForecastData":
         """The data with all that it needs in their windows."""
         return data.for_teacher(self.num_time_features)
+
+    def windows(self, data: "ForecastData", part: str = "train") -> Dataset:
+        """The windows of one part of the data with all that it needs."""
+        return getattr(self.prepare(data), part)
+
+    def forecast_only(self) -> "FrozenTeacher":
+        """The same teacher without its feature."""
+        return ForecastOnly(self)
+
+    def about(self) -> dict:
+        """What results say of it: its name and, where they are known, Hub ids and licences."""
+        about: dict = {"name": self.name}
+        about |= {"hub_ids": self.hub_ids} if self.hub_ids else {}
+        return about | ({"licences": self.licences} if any(self.licences) else {})
 
     @abstractmethod
     def forward(
