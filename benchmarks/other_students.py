@@ -24,7 +24,7 @@ from timedistill_hf.evaluation.evaluate_model import score_models
 from timedistill_hf.evaluation.latency import conditions
 from timedistill_hf.evaluation.report import hardware, versions
 from timedistill_hf.settings.run import DataSettings, check_output
-from timedistill_hf.teachers.saved_models import load_teacher_for
+from timedistill_hf.teachers.loading import load_teacher_for
 from timedistill_hf.training.stages import run_stage
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from timedistill_hf._utils.files import write_json
-from timedistill_hf.teachers.pooling import POOLINGS
+from timedistill_hf.teachers.signal import POOLINGS
 
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ from tests.conftest import tiny_patchtst
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction, load_teacher
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf._utils.pretrained import check_size
-from timedistill_hf.teachers.saved_models import load_model
+from timedistill_hf.teachers.loading import load_model
 
 
 MIXER = {"architecture": "patch_mixer", "patch_length": 8}

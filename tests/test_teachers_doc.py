@@ -11,6 +11,7 @@ import pytest
 from tests.scripts_helper import generated_csv
 from tests.teachers import test_contract
 from timedistill_hf import teachers
+from timedistill_hf.teachers import loading
 from timedistill_hf.training.teacher_training import train_teacher
 
 
@@ -27,12 +28,13 @@ PROMISES = {
 @pytest.fixture
 def family(monkeypatch):
     """The new family, as if its file and its line were there."""
-    module = types.ModuleType("timedistill_hf.teachers.dlinear")
-    module.__package__ = "timedistill_hf.teachers"
+    module = types.ModuleType("timedistill_hf.teachers.families.dlinear")
+    module.__package__ = "timedistill_hf.teachers.families"
     exec(FAMILY, module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(teachers, "FAMILIES", teachers.FAMILIES | eval("{" + LINE + "}"))
-    monkeypatch.setattr(test_contract, "FAMILIES", teachers.FAMILIES)
+    families = (*teachers.FAMILIES, *eval(f"({LINE})"))
+    monkeypatch.setattr(loading, "FAMILIES", families)
+    monkeypatch.setattr(test_contract, "FAMILIES", families)
     return "dlinear"
 
 

@@ -29,7 +29,7 @@ _LAZY = {
     "fuse": ".student",
     "backtest": ".forecasting.backtest",
     "Forecaster": ".forecasting.forecaster",
-    "CallableTeacher": ".teachers.callable",
+    "CallableTeacher": ".teachers.external",
     "ForecastTrainer": ".training.forecast_trainer",
     "ForecastTrainingArguments": ".training.arguments",
     "StudentAdapter": ".models.adapters",

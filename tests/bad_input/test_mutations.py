@@ -13,7 +13,7 @@ from tests.conftest import CONTEXT, tiny_modern_tcn, tiny_time_mixer, tiny_times
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.hub.publishing import files_to_publish
-from timedistill_hf.teachers.saved_models import load_processor
+from timedistill_hf.teachers.loading import load_processor
 
 
 MEMBERS = [

@@ -27,7 +27,7 @@ from timedistill_hf import (
 from timedistill_hf.cards import trainer_card
 from timedistill_hf.cards.trained import saved_step
 from timedistill_hf.data import load_series, make_windows
-from timedistill_hf.teachers.several import SeveralTeachers
+from timedistill_hf.teachers.combined import SeveralTeachers
 from timedistill_hf.training.closed_form import ClosedForm
 
 

@@ -16,7 +16,7 @@ from timedistill_hf import (
     TimeDistillForPrediction,
     TimeDistillProcessor,
 )
-from timedistill_hf.models.informer import InformerForMeanPrediction
+from timedistill_hf.models.mean_prediction import InformerForMeanPrediction
 
 
 LENGTHS = {"context_length": 48, "prediction_length": 16}

@@ -15,7 +15,7 @@ from timedistill_hf.cards import save_card, student_card, trainer_card
 from timedistill_hf.cards.trained import Trained, trained_card
 from timedistill_hf.hub import publish
 from timedistill_hf.hub.publishing import HubTarget
-from timedistill_hf.teachers.several import SeveralTeachers
+from timedistill_hf.teachers.combined import SeveralTeachers
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 
 from .models import processor, save, tiny_student

@@ -15,7 +15,7 @@ from tests.rounding import frames_close
 from timedistill_hf import Forecaster, TimeDistillForPrediction, TimeDistillProcessor, load_teacher
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.hub import publish
-from timedistill_hf.teachers.saved_models import load_processor
+from timedistill_hf.teachers.loading import load_processor
 
 from .loopback import READER
 from .models import COLUMNS, LENGTHS, forecast_of, history, processor, save, tiny_student, tiny_teacher, windows

@@ -18,7 +18,7 @@ from timedistill_hf.distillation.teachers import RunTeachers
 from timedistill_hf.settings.run import DistillSettings
 from timedistill_hf.signal_store.store import store_signal
 from timedistill_hf.teachers import Teacher, get_family, load_teacher, teacher_family_name
-from timedistill_hf.teachers.saved_models import load_teacher_for
+from timedistill_hf.teachers.loading import load_teacher_for
 
 
 QUANTILES = [level / 10 for level in range(1, 10)]

@@ -14,10 +14,9 @@ from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import synthetic_series
 from timedistill_hf.data.calendar import calendar_features
 from timedistill_hf.forecasting.evaluate import evaluate_saved_model
-from timedistill_hf.models.informer.modeling_informer import is_direct
+from timedistill_hf.models.mean_prediction import is_direct
 from timedistill_hf.settings.run import DataSettings, EvaluateSettings, TeacherSettings
 from timedistill_hf.teachers import Teacher, get_family, load_teacher
-from timedistill_hf.teachers.families.lagged import default_lags
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 from timedistill_hf.training.forecast_trainer import ForecastTrainer
 from timedistill_hf.training.teacher_training import train_and_score_teacher, train_teacher
@@ -44,10 +43,10 @@ def with_empty_features(x):
 
 
 def test_lags_are_direct_where_the_look_back_allows_it():
-    assert default_lags(720, 96) == [96, 97, 120]
+    assert get_family("informer").default_lags(720, 96) == [96, 97, 120]
     config = FAMILY.config(720, 96, 7)
     assert (config.context_length, FAMILY.look_back(config), is_direct(config)) == (600, 720, True)
-    assert default_lags(96, 96) == [1, 2, 3, 4, 5, 6, 7]
+    assert get_family("informer").default_lags(96, 96) == [1, 2, 3, 4, 5, 6, 7]
     assert not is_direct(FAMILY.config(96, 96, 7))
     assert "direct, one pass for all 96 steps" in FAMILY.remark(config)
     assert "mean roll-out, 96 decoder passes" in FAMILY.remark(FAMILY.config(96, 96, 7))

@@ -13,9 +13,9 @@ from timedistill_hf._utils.errors import InputError
 from timedistill_hf.signal_store.store import store_signal
 from timedistill_hf.student.normalization_timedistill import fill_missing
 from timedistill_hf.teachers import FAMILIES, load_teacher
-from timedistill_hf.teachers.callable import CallableTeacher
-from timedistill_hf.teachers.generic import generic_family
-from timedistill_hf.teachers.several import SeveralTeachers
+from timedistill_hf.teachers.combined import SeveralTeachers
+from timedistill_hf.teachers.external import CallableTeacher
+from timedistill_hf.teachers.families.generic import generic_family
 
 
 LENGTHS = {"context_length": CONTEXT, "prediction_length": HORIZON}
@@ -94,7 +94,7 @@ def test_a_function_must_fit():
     for lengths, message in (
         ((96, HORIZON, CHANNELS), "has context_length=48, the student and its data 96"),
         ((CONTEXT, 8, CHANNELS), "has prediction_length=16, the student and its data 8"),
-        ((CONTEXT, HORIZON, 7), "is for 3 channels, the data have 7"),
+        ((CONTEXT, HORIZON, 7), "has num_input_channels=3, the student and its data 7"),
     ):
         with pytest.raises(InputError, match=message):
             teacher.check_fits(*lengths)

@@ -12,8 +12,8 @@ from timedistill_hf.distillation.teachers import RunTeachers
 from timedistill_hf.settings.run import DistillSettings
 from timedistill_hf.signal_store.store import plan_store, store_signal
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher
-from timedistill_hf.teachers.pooling import POOLINGS, pool_feature
-from timedistill_hf.teachers.several import SeveralTeachers
+from timedistill_hf.teachers.combined import SeveralTeachers
+from timedistill_hf.teachers.signal import POOLINGS, pool_feature
 
 
 WITH_PATCHES = ["patchtst", "patchtsmixer", "modern_tcn"]

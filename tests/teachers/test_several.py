@@ -10,8 +10,7 @@ from timedistill_hf.evaluation.evaluate_model import score_models
 from timedistill_hf.signal_store.quality import teacher_against_naive
 from timedistill_hf.signal_store.store import plan_store, store_signal
 from timedistill_hf.teachers import Teacher, TeacherSignal, get_family
-from timedistill_hf.teachers.several import SeveralTeachers
-from timedistill_hf.teachers.weighting import validation_weighted
+from timedistill_hf.teachers.combined import SeveralTeachers, validation_weighted
 from timedistill_hf.training.arguments import TimeDistillTrainingArguments
 
 

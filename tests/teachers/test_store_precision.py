@@ -12,7 +12,7 @@ from tests.teachers.test_store import run
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.signal_store import layout as store_layout
 from timedistill_hf.signal_store.store import estimate_store, find_store, plan_store, split_signal, store_signal
-from timedistill_hf.teachers.signal import FrozenTeacher, TeacherSignal
+from timedistill_hf.teachers import FrozenTeacher, TeacherSignal
 from timedistill_hf.training.trainer import TimeDistillTrainer
 
 

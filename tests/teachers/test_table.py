@@ -18,7 +18,7 @@ from timedistill_hf.signal_store.quality import teacher_against_naive
 from timedistill_hf.signal_store.reading import ForecastTable
 from timedistill_hf.signal_store.table import TableTeacher, signal_from_table
 from timedistill_hf.signal_store.writing import write_forecasts
-from timedistill_hf.teachers.callable import CallableTeacher
+from timedistill_hf.teachers.external import CallableTeacher
 from timedistill_hf.training.closed_form import ClosedForm
 
 

@@ -22,7 +22,7 @@ from timedistill_hf import (
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.evaluation.evaluate_model import evaluate_model
-from timedistill_hf.teachers.saved_models import load_model
+from timedistill_hf.teachers.loading import load_model
 
 
 SHAPE = {"context_length": CONTEXT, "prediction_length": HORIZON, "num_input_channels": CHANNELS}

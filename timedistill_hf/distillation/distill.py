@@ -25,8 +25,8 @@ from ..objective.multi_scale import scales_that_fit
 from ..settings.run import DataSettings, DistillSettings, StudentSettings
 from ..signal_store.table import TableTeacher
 from ..student import TimeDistillConfig, TimeDistillForPrediction
-from ..teachers.several import SeveralTeachers
-from ..teachers.signal import FrozenTeacher
+from ..teachers import FrozenTeacher
+from ..teachers.combined import SeveralTeachers
 from ..training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from ..training.closed_form import ClosedForm, has_closed_form
 from ..training.derived import derive

@@ -17,7 +17,7 @@ from ..signal_store.layout import DTYPES, StoreLayout
 from ..signal_store.store import StoredSignalDataset, find_store, planned_store, store_signal
 from ..signal_store.table import TableTeacher
 from ..student import TimeDistillConfig
-from ..teachers.signal import ForecastOnly, FrozenTeacher
+from ..teachers.frozen import ForecastOnly, FrozenTeacher
 from ..training.arguments import TimeDistillTrainingArguments
 from .students import RunStudent
 

@@ -10,11 +10,9 @@ from ..data.windows import ForecastData
 from ..settings.run import DistillSettings
 from ..signal_store.layout import DTYPES
 from ..signal_store.table import TableTeacher, is_table
-from ..teachers import FAMILIES, Teacher, TeacherFamily, get_family
-from ..teachers.saved_models import load_teacher_for
-from ..teachers.several import SeveralTeachers
-from ..teachers.signal import FrozenTeacher
-from ..teachers.weighting import validation_weighted
+from ..teachers import FAMILIES, FrozenTeacher, Teacher, TeacherFamily, get_family
+from ..teachers.combined import SeveralTeachers, validation_weighted
+from ..teachers.loading import load_teacher_for
 from ..training.arguments import ForecastTrainingArguments
 from ..training.derived import derive, limit_steps
 from ..training.teacher_training import build_config, train_teacher

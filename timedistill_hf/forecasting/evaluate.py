@@ -14,7 +14,7 @@ from ..evaluation.latency import conditions
 from ..evaluation.report import hardware, versions
 from ..settings.run import DataSettings, EvaluateSettings
 from ..teachers import Teacher
-from ..teachers.saved_models import check_fits, commit_of_model, find_processor, load_model
+from ..teachers.loading import check_fits, commit_of_model, find_processor, load_model
 
 
 def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings) -> dict:

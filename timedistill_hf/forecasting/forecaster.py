@@ -16,7 +16,7 @@ from ..models.adapters import run_model
 from ..settings.tables import ForecastSettings
 from ..student import TimeDistillConfig, inference_copy
 from ..teachers import Teacher
-from ..teachers.saved_models import check_fits, commit_of_model, load_model, load_processor
+from ..teachers.loading import check_fits, commit_of_model, load_model, load_processor
 
 
 if TYPE_CHECKING:

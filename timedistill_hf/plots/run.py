@@ -18,8 +18,8 @@ from ..settings.outputs import PlotSettings
 from ..settings.run import DataSettings
 from ..signal_store.table import TableTeacher, is_table
 from ..teachers import FAMILIES, FrozenTeacher
-from ..teachers.saved_models import load_model, load_processor, load_teacher_for
-from ..teachers.several import SeveralTeachers
+from ..teachers.combined import SeveralTeachers
+from ..teachers.loading import load_model, load_processor, load_teacher_for
 from .accuracy import accuracy_figure
 from .forecast import forecast_figure
 from .losses import loss_figure

@@ -23,7 +23,7 @@ from .._utils.errors import InputError
 from .._utils.lock import lock_of
 from .._utils.readable import readable_seconds
 from ..data.windows import WindowDataset, split_targets
-from ..teachers.signal import FrozenTeacher, TeacherSignal
+from ..teachers import FrozenTeacher, TeacherSignal
 from .folder import StoreFolder
 from .layout import DTYPES
 

@@ -8,7 +8,7 @@ import torch
 
 from .._utils.errors import InputError
 from ..data.windows import WindowDataset, split_targets
-from ..teachers.signal import FrozenTeacher
+from ..teachers import FrozenTeacher
 
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16}

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Subset
 
 from .._utils.readable import readable_seconds
 from ..data.windows import WindowDataset, windows_at_once
-from ..teachers.signal import FrozenTeacher, TeacherSignal
+from ..teachers import FrozenTeacher, TeacherSignal
 from .filling import damaged_shards, fill_store, processes, run_teacher
 from .folder import StoreFolder, complete_store
 from .layout import plan_store, store_fingerprint

@@ -17,7 +17,8 @@ from .._utils.errors import InputError
 from .._utils.files import staged_file
 from .._utils.readable import readable_bytes
 from ..data.windows import ForecastData, WindowDataset
-from ..teachers.signal import FrozenTeacher, TeacherSignal
+from ..teachers import TeacherSignal
+from ..teachers.external import ExternalTeacher
 from .folder import free_bytes
 from .layout import dtype_name
 from .reading import ForecastTable
@@ -96,7 +97,7 @@ class ForecastWindows(Dataset):
         return self.__dict__ | {"_forecasts": None, "_folder": None}  # worker processes map the file themselves
 
 
-class TableTeacher(FrozenTeacher):
+class TableTeacher(ExternalTeacher):
     """A table of forecasts in the place of a teacher: it says what was written down, for the windows it was for.
 
     Args:
@@ -111,8 +112,8 @@ class TableTeacher(FrozenTeacher):
         InputError: the table cannot be read, or does not fit the data; or no train window has a forecast.
     """
 
-    num_time_features = 0
     has_stored_signal = True
+    remedy = "read the table with these data"
 
     def __init__(
         self,
@@ -123,13 +124,11 @@ class TableTeacher(FrozenTeacher):
         directory: str | Path | None = None,
         dtype: torch.dtype = torch.float32,
     ):
-        super().__init__()
-        self.prediction_length = data.processor.prediction_length
+        name = name or (Path(source).stem if isinstance(source, (str, Path)) else "forecasts")
+        super().__init__(name, **data.shape)
         self.table = ForecastTable(source, data.series, self.prediction_length)
-        self.name = name or (Path(source).stem if isinstance(source, (str, Path)) else "forecasts")
         self.directory = None if directory is None else Path(directory)
         self.dtype_name = dtype_name(dtype)
-        self.shape = data.shape
         self.coverage, self._fingerprint = _scan(self.table, data)
         self._windows: dict[str, ForecastWindows] = {}
         train = data.train
@@ -142,7 +141,6 @@ class TableTeacher(FrozenTeacher):
         logger.info("Teacher %s: windows with a forecast: %s", self.name, covered)
         if not self.coverage["train"].is_complete:
             logger.info("Train windows without a forecast are learnt from the truth alone")
-        self.eval()
 
     def forward(
         self,
@@ -200,22 +198,6 @@ class TableTeacher(FrozenTeacher):
         """The data whose validation and test windows hold forecasts, where the table has all of them."""
         parts = [part for part in ("validation", "test") if self.covers(part)]
         return replace(data, **{part: self.windows(data, part) for part in parts})
-
-    def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
-        given = {
-            "context_length": context_length,
-            "prediction_length": prediction_length,
-            "num_input_channels": num_input_channels,
-        }
-        for field, value in given.items():
-            if self.shape[field] != value:
-                raise InputError(
-                    f"the teacher ({self.name}) was read for {field}={self.shape[field]}, the task has {value}: read "
-                    "the table with these data"
-                )
-
-    def check_time_features(self, offered: int) -> None:
-        """It needs none."""
 
     def fingerprint(self) -> str:
         """A hash of all rows, in their order."""

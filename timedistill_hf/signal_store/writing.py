@@ -18,8 +18,8 @@ from ..data.windows import ForecastData, split_targets
 from ..models.adapters import device_of
 from ..settings.outputs import WriteForecastsSettings
 from ..settings.run import DataSettings
-from ..teachers.saved_models import load_teacher_for
-from ..teachers.signal import FrozenTeacher
+from ..teachers import FrozenTeacher
+from ..teachers.loading import load_teacher_for
 from .table import PARTS
 
 

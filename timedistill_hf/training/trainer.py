@@ -16,7 +16,7 @@ from ..data.processor import TimeDistillProcessor
 from ..data.windows import split_targets
 from ..signal_store.quality import warn_if_worse_than_naive
 from ..signal_store.store import split_signal, stored_teacher_name
-from ..teachers.signal import FrozenTeacher, TeacherSignal
+from ..teachers import FrozenTeacher, TeacherSignal
 from .arguments import TimeDistillTrainingArguments
 from .checkpoints import as_input_error
 from .forecast_trainer import ForecastTrainer

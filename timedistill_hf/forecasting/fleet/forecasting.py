@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from ..._utils.errors import InputError
 from ...data.series_table import logger as reading_logger
 from ...settings.tables import FleetSettings
-from ...teachers.signal import fingerprint_of, settings_of
+from ...teachers.frozen import fingerprint_of, settings_of
 from .extents import Extents, find_extents, join_extents, shares
 from .processes import peak_memory, process_state, together
 from .reading import FleetReader, find_columns

@@ -3,8 +3,8 @@
 from transformers import AutoformerConfig
 
 from ..._utils.errors import InputError
+from ...models.mean_prediction import AutoformerForMeanPrediction
 from .lagged import LaggedFamily
-from .mean_prediction import AutoformerForMeanPrediction
 
 
 class AutoformerFamily(LaggedFamily):
@@ -35,8 +35,8 @@ class AutoformerFamily(LaggedFamily):
         if config.num_time_features and config.prediction_length != prediction_length:
             raise InputError(
                 f"the teacher (autoformer) needs the calendar of all {config.prediction_length} steps that it "
-                f"forecasts, the student and its data have that of {prediction_length}: pass --prediction_length "
-                f"{config.prediction_length}, or train a teacher for this horizon"
+                f"forecasts, the student and its data have that of {prediction_length}: pass "
+                f"prediction_length={config.prediction_length}, or train a teacher for this horizon"
             )
 
     def remark(self, config: AutoformerConfig) -> str:

@@ -11,7 +11,8 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..._utils.errors import InputError
-from ..signal import TeacherFamily, TeacherSignal
+from ..signal import TeacherSignal
+from .foundation import FoundationFamily, single_series
 
 
 MEDIAN = 0.5
@@ -19,7 +20,7 @@ INSTALL = "pip install 'chronos-forecasting>=2.3'"
 _ARCHITECTURES = {"ChronosBoltModelForForecasting": "ChronosBoltPipeline", "Chronos2Model": "Chronos2Pipeline"}
 
 
-class ChronosFamily(TeacherFamily):
+class ChronosFamily(FoundationFamily):
     """A trained forecaster of any series, each channel on its own; the feature is the encoder's state of the history.
 
     The point forecast is the median, which is what minimises the absolute error. It reads any look-back, of one longer
@@ -29,9 +30,7 @@ class ChronosFamily(TeacherFamily):
     """
 
     model_type = "chronos"
-    training_defaults = {}
     checkpoint = "amazon/chronos-bolt-small"
-    rolls_out = True
     runs_in_half_precision = False
     feature_layout = "B C N d"
     feature_pooling = "mean"
@@ -85,8 +84,8 @@ class ChronosFamily(TeacherFamily):
     ) -> TeacherSignal:
         if past_observed_mask is not None:
             past_values = past_values.where(past_observed_mask.bool(), torch.nan)
-        batch, length, channels = past_values.shape
-        series = past_values.transpose(1, 2).reshape(batch * channels, length)
+        batch, _, channels = past_values.shape
+        series = single_series(past_values)
         states: list[torch.Tensor] = []
         # the first of several passes, where it rolls out, is the one that reads the history
         hook = model.encoder.register_forward_hook(lambda _, __, output: states.append(output[0]))
@@ -104,18 +103,6 @@ class ChronosFamily(TeacherFamily):
         if "output_patch_size" in chronos:
             return chronos["output_patch_size"] * chronos.get("max_output_patches", 1)
         return chronos["prediction_length"]
-
-    def look_back(self, config: PreTrainedConfig) -> None:
-        return None
-
-    def check_lengths(self, config: PreTrainedConfig, context_length: int, prediction_length: int) -> None:
-        """Any will do."""
-
-    def is_channel_independent(self, config: PreTrainedConfig) -> bool:
-        return True
-
-    def remark(self, config: PreTrainedConfig) -> str:
-        return f"as it was trained elsewhere, its median; {self.horizon(config)} steps a pass, more are rolled out"
 
 
 def _modules():

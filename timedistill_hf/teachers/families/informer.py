@@ -3,7 +3,7 @@
 from transformers import InformerConfig
 
 from ..._utils.errors import InputError
-from ...models.informer import InformerForMeanPrediction
+from ...models.mean_prediction import InformerForMeanPrediction
 from .lagged import LaggedFamily
 
 

@@ -4,11 +4,12 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..._utils.errors import InputError
-from ...models.informer.modeling_informer import is_direct
-from ..signal import TeacherFamily, TeacherSignal
+from ...models.mean_prediction import is_direct
+from ..family import TeacherFamily
+from ..signal import TeacherSignal
 
 
-_LEAST_CONTEXT = 16
+_MIN_CONTEXT = 16
 
 
 class LaggedFamily(TeacherFamily):
@@ -18,11 +19,9 @@ class LaggedFamily(TeacherFamily):
     output layer takes from it for that channel's mean: `[B, C, d]`, which sums to that mean's average.
 
     Attributes:
-        config_class: of the family.
         sizes: what its configuration has by default, small and quick, beside what all have.
     """
 
-    config_class: type[PreTrainedConfig]
     sizes: dict
     wants_time_features = True
     training_defaults = {
@@ -37,8 +36,11 @@ class LaggedFamily(TeacherFamily):
     }
 
     def default_lags(self, context_length: int, prediction_length: int) -> list[int]:
-        """See [`default_lags`]."""
-        return default_lags(context_length, prediction_length)
+        """Lags of a horizon, one more, and a quarter more, where that leaves a context; else 1 to 7."""
+        direct = [prediction_length, prediction_length + 1, prediction_length + max(2, prediction_length // 4)]
+        if context_length - direct[-1] >= _MIN_CONTEXT:
+            return direct
+        return list(range(1, min(7, context_length // 2) + 1))
 
     def config(
         self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
@@ -63,12 +65,12 @@ class LaggedFamily(TeacherFamily):
             "encoder_layerdrop": 0.0,
             "decoder_layerdrop": 0.0,
         }
-        least_lag = min(self.default_lags(context_length, prediction_length)[0], 1)
+        min_lag = min(self.default_lags(context_length, prediction_length)[0], 1)
         context = overrides.pop("context_length", context_length - max(lags))
-        if context < 1 or min(lags) < least_lag:
+        if context < 1 or min(lags) < min_lag:
             raise ValueError(
-                f"lags {lags} leave no context in a look-back of {context_length} steps: raise --context_length or "
-                f"give smaller lags_sequence, {least_lag} or more each"
+                f"lags {lags} leave no context in a look-back of {context_length} steps: raise `context_length` or "
+                f"give smaller lags_sequence, {min_lag} or more each"
             )
         config = self.config_class(
             context_length=context,
@@ -131,11 +133,13 @@ class LaggedFamily(TeacherFamily):
         self.check_usable(config)
         context, lag = config.context_length, max(config.lags_sequence)
         if context + lag > context_length or config.prediction_length < prediction_length:
+            wanted = {"context_length": context + lag, "prediction_length": config.prediction_length}
             raise InputError(
                 f"the teacher ({self.model_type}) reads context_length={context} and a largest lag of {lag}, so a "
                 f"look-back of {context + lag} steps, to forecast {config.prediction_length}; the student and its "
-                f"data look back {context_length} to forecast {prediction_length}: pass --context_length "
-                f"{context + lag} --prediction_length {config.prediction_length}, or train a teacher for these lengths"
+                f"data look back {context_length} to forecast {prediction_length}: pass "
+                f"{' and '.join(f'{name}={value}' for name, value in wanted.items())}, or train a teacher for these "
+                "lengths"
             )
 
     def look_back(self, config: PreTrainedConfig) -> int:
@@ -148,12 +152,6 @@ class LaggedFamily(TeacherFamily):
         return (
             f"lags {lags}, some below the horizon: mean roll-out, {config.prediction_length} decoder passes a forecast"
         )
-
-
-def default_lags(context_length: int, prediction_length: int) -> list[int]:
-    """Lags of a horizon, one more, and a quarter more, where that leaves a context; else 1 to 7."""
-    direct = [prediction_length, prediction_length + 1, prediction_length + max(2, prediction_length // 4)]
-    return direct if context_length - direct[-1] >= _LEAST_CONTEXT else list(range(1, min(7, context_length // 2) + 1))
 
 
 def _mean_weights(model: PreTrainedModel) -> torch.Tensor | None:

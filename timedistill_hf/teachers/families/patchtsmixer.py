@@ -5,7 +5,8 @@ import transformers
 from transformers import PatchTSMixerConfig
 
 from ...student.normalization_timedistill import fill_missing
-from ..signal import TeacherFamily, TeacherSignal
+from ..signal import TeacherSignal
+from .patched import PatchedFamily
 
 
 class PatchTSMixerForPrediction(transformers.PatchTSMixerForPrediction):
@@ -20,44 +21,13 @@ class PatchTSMixerForPrediction(transformers.PatchTSMixerForPrediction):
         return super().forward(past_values, observed_mask=past_observed_mask, **kwargs)
 
 
-class PatchTSMixerFamily(TeacherFamily):
+class PatchTSMixerFamily(PatchedFamily):
     """MLPs over patches and within them; the feature is the last hidden state of every patch."""
 
     model_type = "patchtsmixer"
     model_class = PatchTSMixerForPrediction
-    feature_layout = "B C N d"
-    training_defaults = {
-        "loss": "mae",
-        "learning_rate": 1e-3,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.3,
-        "num_train_epochs": 6,
-        "per_device_train_batch_size": 32,
-        "early_stopping_patience": 0,
-    }
-
-    def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
-    ) -> PatchTSMixerConfig:
-        """Patches of a fifteenth of the look-back, as in PatchTST here; every channel on its own."""
-        patch_length = max(2, context_length // 15)
-        settings = {
-            "patch_length": patch_length,
-            "patch_stride": patch_length,
-            "d_model": 64,
-            "num_layers": 3,
-            "dropout": 0.1,
-            "head_dropout": 0.1,
-        }
-        loss = overrides.get("loss", "mse")
-        if loss != "mse":
-            raise ValueError(f"loss={loss!r} makes it forecast distributions: expected 'mse' (--loss trains on 'mae')")
-        return PatchTSMixerConfig(
-            context_length=context_length,
-            prediction_length=prediction_length,
-            num_input_channels=num_input_channels,
-            **(settings | overrides),
-        )
+    config_class = PatchTSMixerConfig
+    sizes = {"num_layers": 3, "dropout": 0.1}
 
     def signal(
         self,

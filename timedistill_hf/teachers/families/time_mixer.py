@@ -1,9 +1,7 @@
 """TimeMixer of this package as a teacher."""
 
-import torch
-
 from ...models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
-from ..signal import PUBLISHED_TRAINING, TeacherFamily, TeacherSignal
+from ..family import PUBLISHED_TRAINING, TeacherFamily
 
 
 class TimeMixerFamily(TeacherFamily):
@@ -11,6 +9,8 @@ class TimeMixerFamily(TeacherFamily):
 
     model_type = "time_mixer"
     model_class = TimeMixerForPrediction
+    config_class = TimeMixerConfig
+    feature_name = "feature"
     training_defaults = PUBLISHED_TRAINING | {
         "learning_rate": 1e-2,  # its own paper's
         "num_train_epochs": 5,
@@ -24,22 +24,8 @@ class TimeMixerFamily(TeacherFamily):
         window, scales = overrides.get("pooling_window", 2), 0
         while scales < 3 and context_length // window ** (scales + 1) >= 2:
             scales += 1
-        return TimeMixerConfig(
-            context_length=context_length,
-            prediction_length=prediction_length,
-            num_input_channels=num_input_channels,
-            **({"num_hidden_layers": 1, "num_scales": scales} | overrides),
-        )
-
-    def signal(
-        self,
-        model: TimeMixerForPrediction,
-        past_values: torch.Tensor,
-        past_observed_mask: torch.Tensor | None = None,
-        **inputs,
-    ) -> TeacherSignal:
-        output = model(past_values=past_values, past_observed_mask=past_observed_mask)
-        return TeacherSignal(output.prediction_outputs, output.feature)
+        settings = {"num_hidden_layers": 1, "num_scales": scales}
+        return super().config(context_length, prediction_length, num_input_channels, **(settings | overrides))
 
     def channels(self, config: TimeMixerConfig) -> int | None:
         return config.num_input_channels if config.is_channel_bound else None

@@ -2,8 +2,8 @@
 
 from transformers import TimeSeriesTransformerConfig
 
+from ...models.mean_prediction import TimeSeriesTransformerForMeanPrediction
 from .lagged import LaggedFamily
-from .mean_prediction import TimeSeriesTransformerForMeanPrediction
 
 
 class TimeSeriesTransformerFamily(LaggedFamily):

@@ -4,10 +4,11 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel, TimesFmConfig, TimesFmModelForPrediction
 
 from ...student.normalization_timedistill import fill_missing
-from ..signal import TeacherFamily, TeacherSignal
+from ..signal import TeacherSignal
+from .foundation import FoundationFamily, single_series
 
 
-class TimesFmFamily(TeacherFamily):
+class TimesFmFamily(FoundationFamily):
     """A trained forecaster of any single series; the feature is the last patch's state, from which it forecasts.
 
     One pass forecasts `horizon_length` steps (128); more are rolled out, the model's own forecasts fed back as
@@ -17,10 +18,8 @@ class TimesFmFamily(TeacherFamily):
 
     model_type = "timesfm"
     model_class = TimesFmModelForPrediction
-    config_class: type[PreTrainedConfig] = TimesFmConfig
-    training_defaults = {}
+    config_class = TimesFmConfig
     checkpoint = "google/timesfm-2.0-500m-pytorch"
-    rolls_out = True
 
     def config(
         self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
@@ -50,7 +49,7 @@ class TimesFmFamily(TeacherFamily):
         if past_observed_mask is not None:
             past_values = fill_missing(past_values, past_observed_mask)
         batch, length, channels = past_values.shape
-        series = past_values.transpose(1, 2).reshape(batch * channels, length)
+        series = single_series(past_values)
         feature = None
         while series.shape[1] < length + prediction_length:
             output = self._forecast(model, series)
@@ -69,18 +68,6 @@ class TimesFmFamily(TeacherFamily):
 
     def horizon(self, config: PreTrainedConfig) -> int:
         return config.horizon_length
-
-    def look_back(self, config: PreTrainedConfig) -> None:
-        return None
-
-    def check_lengths(self, config: PreTrainedConfig, context_length: int, prediction_length: int) -> None:
-        """Any will do."""
-
-    def is_channel_independent(self, config: PreTrainedConfig) -> bool:
-        return True
-
-    def remark(self, config: PreTrainedConfig) -> str:
-        return f"as it was trained elsewhere; {config.horizon_length} steps a pass, more are rolled out"
 
 
 def _in_patches(length: int, patch_length: int) -> int:

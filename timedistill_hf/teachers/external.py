@@ -1,4 +1,4 @@
-"""A function as a teacher: whatever forecasts, in any library."""
+"""Teachers that are no model of this package: what a function, in any library, forecasts."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -9,10 +9,44 @@ import torch
 from .._utils.errors import InputError
 from ..data.processor import TimeDistillProcessor
 from ..student.normalization_timedistill import fill_missing
-from .signal import FrozenTeacher, TeacherSignal, fingerprint_of
+from .frozen import FrozenTeacher, fingerprint_of
+from .signal import TeacherSignal
 
 
-class CallableTeacher(FrozenTeacher):
+class ExternalTeacher(FrozenTeacher):
+    """Forecasts that are made outside: for windows of one shape, without a feature, weights or a calendar.
+
+    Args:
+        name: what results call it.
+        context_length, prediction_length: L and S.
+        num_input_channels: the C that it is bound to, or `None` for any.
+    """
+
+    num_time_features = 0
+    remedy = "make both the same"
+
+    def __init__(self, name: str, context_length: int, prediction_length: int, num_input_channels: int | None = None):
+        super().__init__()
+        self.name = name
+        self.context_length = context_length
+        self.prediction_length = prediction_length
+        self.num_input_channels = num_input_channels
+        self.eval()
+
+    def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
+        for field, given in (
+            ("context_length", context_length),
+            ("prediction_length", prediction_length),
+            ("num_input_channels", num_input_channels),
+        ):
+            if getattr(self, field) not in (None, given):
+                raise InputError(
+                    f"the teacher ({self.name}) has {field}={getattr(self, field)}, the student and its data {given}: "
+                    f"{self.remedy}"
+                )
+
+
+class CallableTeacher(ExternalTeacher):
     """Forecasts by a function of `past_values` `[B, L, C]` that gives `[B, S, C]`; it has no feature.
 
     A function has no weights to be recognised by. Stored signals know it by `name` and `version` (and its lengths):
@@ -34,8 +68,6 @@ class CallableTeacher(FrozenTeacher):
             `[B, S, C]` of finite numbers.
     """
 
-    num_time_features = 0
-
     def __init__(
         self,
         function: Callable,
@@ -48,7 +80,6 @@ class CallableTeacher(FrozenTeacher):
         takes: Literal["numpy", "torch"] = "numpy",
         processor: TimeDistillProcessor | None = None,
     ):
-        super().__init__()
         for field, value in (("context_length", context_length), ("prediction_length", prediction_length)):
             if value < 1:
                 raise InputError(f"{field}={value} of the teacher {name!r}: expected a positive number of steps")
@@ -59,15 +90,11 @@ class CallableTeacher(FrozenTeacher):
             )
         if takes not in ("numpy", "torch"):
             raise InputError(f"takes={takes!r}: expected 'numpy' or 'torch'")
+        super().__init__(name, context_length, prediction_length, num_input_channels)
         self.function = function
-        self.context_length = context_length
-        self.prediction_length = prediction_length
-        self.name = name
         self.version = version
-        self.num_input_channels = num_input_channels
         self.takes = takes
         self.processor = processor
-        self.eval()
 
     @torch.no_grad()
     def forward(
@@ -98,22 +125,6 @@ class CallableTeacher(FrozenTeacher):
         return InputError(
             f"the teacher {self.name!r} gave {given}: expected an array of shape {shape} of finite numbers"
         )
-
-    def check_fits(self, context_length: int, prediction_length: int, num_input_channels: int) -> None:
-        for field, given in (("context_length", context_length), ("prediction_length", prediction_length)):
-            if getattr(self, field) != given:
-                raise InputError(
-                    f"the teacher ({self.name}) has {field}={getattr(self, field)}, the student and its data {given}: "
-                    "make both the same"
-                )
-        if self.num_input_channels not in (None, num_input_channels):
-            raise InputError(
-                f"the teacher ({self.name}) is for {self.num_input_channels} channels, the data have "
-                f"{num_input_channels}: choose the columns that it knows"
-            )
-
-    def check_time_features(self, offered: int) -> None:
-        """It needs none."""
 
     def fingerprint(self) -> str:
         """A hash of name, version, lengths and, where it sees the data's units, the scaler."""

@@ -9,9 +9,10 @@ from transformers import AutoModelForTimeSeriesPrediction, PreTrainedConfig, Pre
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils import ModelOutput
 
-from .._utils.errors import InputError
-from ..student.normalization_timedistill import fill_missing
-from .signal import TeacherFamily, TeacherSignal
+from ..._utils.errors import InputError
+from ...student.normalization_timedistill import fill_missing
+from ..family import TeacherFamily
+from ..signal import TeacherSignal
 
 
 _MASKS = ("past_observed_mask", "observed_mask")
@@ -35,7 +36,6 @@ class GenericFamily(TeacherFamily):
     def __init__(self, model_class: type[PreTrainedModel], name: str):
         self.model_class = model_class
         self.model_type = name
-        self.training_defaults = {}
         parameters = inspect.signature(model_class.forward).parameters
         self._mask = next((mask for mask in _MASKS if mask in parameters), None)
 
