@@ -1,6 +1,9 @@
+import ast
 import json
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -112,3 +115,22 @@ def test_every_public_name_can_be_had():
         assert getattr(timedistill_hf, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'distil'"):
         _ = timedistill_hf.distil
+
+
+def test_every_public_name_is_typed_strictly():
+    """Its module is one of those that pyproject.toml has mypy check for untyped definitions."""
+    import timedistill_hf
+
+    overrides = tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    strict = next(each["module"] for each in overrides if each.get("disallow_untyped_defs"))
+    modules = {getattr(timedistill_hf, name).__module__ for name in timedistill_hf.__all__}
+    assert {module for module in modules if not any(fnmatch(module, pattern) for pattern in strict)} == set()
+
+
+def test_type_checkers_see_the_public_names_that_there_are():
+    """The stub, which also says where each name is, has no line that only one of the two readers understands."""
+    stub = ast.parse((SCRIPTS.parent / "timedistill_hf/__init__.pyi").read_text())
+    import timedistill_hf
+
+    seen = [alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert seen == timedistill_hf.__all__

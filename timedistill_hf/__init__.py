@@ -5,52 +5,21 @@ Importing the package registers its models with transformers' Auto classes and i
 `timedistill_start` before it, have their flags read first and the models registered then.
 """
 
+import re
 import sys
 from importlib import import_module
+from pathlib import Path
 
 
 __version__ = "0.1.0"
 
-_LAZY = {
-    "ITransformerConfig": ".models.itransformer",
-    "ITransformerForPrediction": ".models.itransformer",
-    "LightTSConfig": ".models.light_ts",
-    "LightTSForPrediction": ".models.light_ts",
-    "ModernTCNConfig": ".models.modern_tcn",
-    "ModernTCNForPrediction": ".models.modern_tcn",
-    "TimeDistillConfig": ".student",
-    "TimeDistillForPrediction": ".student",
-    "TimeDistillProcessor": ".data.processor",
-    "TimeMixerConfig": ".models.time_mixer",
-    "TimeMixerForPrediction": ".models.time_mixer",
-    "TimesNetConfig": ".models.timesnet",
-    "TimesNetForPrediction": ".models.timesnet",
-    "TimeSeriesForecastingPipeline": ".student.pipeline_timedistill",
-    "fuse": ".student",
-    "backtest": ".forecasting.backtest",
-    "Forecaster": ".forecasting.forecaster",
-    "CallableTeacher": ".teachers.external",
-    "ForecastTrainer": ".training.forecast_trainer",
-    "ForecastTrainingArguments": ".training.arguments",
-    "StudentAdapter": ".models.adapters",
-    "Teacher": ".teachers",
-    "TimeDistillObjective": ".objective",
-    "TimeDistillTrainer": ".training.trainer",
-    "TimeDistillTrainingArguments": ".training.arguments",
-    "forecast_fleet": ".forecasting.fleet",
-    "load_series": ".data",
-    "load_teacher": ".teachers",
-    "make_windows": ".data",
-    "signal_from_table": ".signal_store.table",
-    "store_signal": ".signal_store.store",
-    "train_teacher": ".training.teacher_training",
-    "write_forecasts": ".signal_store.writing",
-}
+_STUB = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+_LAZY = {name: module for module, name in re.findall(r"^from (\S+) import \w+ as (\w+)$", _STUB, re.MULTILINE)}
 
 __all__ = list(_LAZY)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LAZY[name], __name__), name)

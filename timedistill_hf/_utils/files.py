@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .disk import said_if_unwritable
 
@@ -27,7 +27,7 @@ def write_json(path: str | Path, content: object) -> None:
         stage.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: str | Path, otherwise: object) -> object:
+def read_json(path: str | Path, otherwise: object) -> Any:
     """The content of a JSON file, or `otherwise` where there is none."""
     path = Path(path)
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
@@ -83,7 +83,7 @@ class FrameWriter:
     def __enter__(self) -> "FrameWriter":
         self._staged = staged_file(self._path)
         self._stage = self._staged.__enter__()
-        self._parquet = None
+        self._parquet: Any = None
         return self
 
     def write(self, frame: "pd.DataFrame") -> None:

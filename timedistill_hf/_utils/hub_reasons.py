@@ -1,6 +1,7 @@
 """Why the Hub did not do as asked, in one line that names the repository and the remedy."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from huggingface_hub import constants, get_token
 from huggingface_hub.errors import (
@@ -41,7 +42,7 @@ def hub_reason(
     def of(*types: type) -> BaseException | None:
         return next((cause for cause in causes if isinstance(cause, types)), None)
 
-    answer = of(HfHubHTTPError)
+    answer: Any = of(HfHubHTTPError)
     status = answer.response.status_code if answer is not None and answer.response is not None else None
     if of(HFValidationError):
         return f"{str(repo_id)!r} is no name of a repository: expected user/name"

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 from torch.nn.modules import module as registration
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from .config_checks import check_config, check_names
@@ -93,7 +93,11 @@ def read_config(
 
 
 def load_weights(
-    model_class: type, name_or_path: str, revision: str | None = None, config: PreTrainedConfig | None = None, **kwargs
+    model_class: type[PreTrainedModel],
+    name_or_path: str,
+    revision: str | None = None,
+    config: PreTrainedConfig | None = None,
+    **kwargs,
 ):
     """`from_pretrained` with safetensors only; an [`InputError`] where they are not exactly that model's weights.
 

@@ -3,7 +3,8 @@
 import copy
 import json
 import logging
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -62,8 +63,8 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         fingerprint: str | None = None,
         time_zone: str | None = None,
         constant_columns: list[str] | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         check_fields(locals())
         for name in kwargs:
             if hasattr(type(self), name):
@@ -124,7 +125,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         )
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> "TimeDistillProcessor":
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> "TimeDistillProcessor":
         """As ever; a `preprocessor_config.json` that is broken or another model's is an [`InputError`]."""
         problem = f"preprocessor_config.json of {str(pretrained_model_name_or_path)!r} is no processor of this package"
         remedy = "save the one of the model's training there, with processor.save_pretrained"
@@ -224,7 +225,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
 
     def _last_steps(self, data: "np.ndarray | torch.Tensor") -> torch.Tensor:
         if isinstance(data, np.ma.MaskedArray):  # what lies below the mask is no value
-            data = data.astype(np.float64).filled(np.nan)
+            data = np.ma.filled(data.astype(np.float64), np.nan)
         if isinstance(data, torch.Tensor):
             values = data.detach().cpu().double()
         else:

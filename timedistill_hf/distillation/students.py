@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
 from accelerate import PartialState
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
@@ -193,7 +194,7 @@ class RunStudent:
         return selection.student.to(self.args.device)
 
     def _members(
-        self, every: dict, models: dict, products: list, selections: dict[str, Selection], data: ForecastData
+        self, every: dict, models: dict, products: torch.Tensor, selections: dict[str, Selection], data: ForecastData
     ) -> dict:
         tested = error_products(list(models.values()), data.test, self.args.eval_batch_size)
         shares = {role: selection.weights for role, selection in selections.items()}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
@@ -311,7 +312,7 @@ def _with_nan(content: Mapping) -> dict:
     return {name: math.nan if value is None else value for name, value in content.items()}
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> Any:
     """Dataclasses as dicts, without what is optional and empty."""
     if is_dataclass(value):
         parts = ((each, getattr(value, each.name)) for each in fields(value))

@@ -1,7 +1,7 @@
 """A model and its processor together: raw values in, a forecast in the data's units out."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ class Forecaster:
     processor: TimeDistillProcessor
     inference_copy: nn.Module = field(init=False, repr=False, compare=False)
 
-    def __setattr__(self, name: str, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name == "model":
             self.refresh()
@@ -59,7 +59,7 @@ class Forecaster:
         return self.refresh()
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str, *, revision: str | None = None, **kwargs) -> "Forecaster":
+    def from_pretrained(cls, name_or_path: str, *, revision: str | None = None, **kwargs: Any) -> "Forecaster":
         """Load both from a folder or the Hub (safetensors only), from the same commit.
 
         Args:

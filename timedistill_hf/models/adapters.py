@@ -69,7 +69,7 @@ def device_of(model: nn.Module) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
-def run_model(model: nn.Module, inputs: dict[str, torch.Tensor]):
+def run_model(model: nn.Module, inputs: dict[str, torch.Tensor]) -> ModelOutput:
     """What a forecaster of any kind gives for a batch: its output, with `prediction_outputs`."""
     return model(**adapter_of(model).inputs(inputs))
 

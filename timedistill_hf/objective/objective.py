@@ -41,7 +41,7 @@ class TimeDistillObjective:
     frequency_weight: float = 0.0
     teacher_loss: str = "mse"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("alpha", "beta", "scale_weight", "period_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}={getattr(self, name)}: expected a number from 0")

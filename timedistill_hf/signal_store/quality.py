@@ -39,7 +39,8 @@ def teacher_against_naive(
         naive = SeasonalNaive(season, truth.shape[1])(**inputs)
         for name, forecast in (("teacher", signal), ("naive", naive)):
             sums[name].append(window_errors(forecast.prediction_outputs, truth, observed))
-    return tuple(mean_errors(torch.cat(parts))["mse"] for parts in sums.values())
+    teacher_mse, naive_mse = (mean_errors(torch.cat(parts))["mse"] for parts in sums.values())
+    return teacher_mse, naive_mse
 
 
 def warn_if_worse_than_naive(teacher: FrozenTeacher | None, windows: Dataset, season: int) -> None:

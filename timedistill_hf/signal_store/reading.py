@@ -13,7 +13,7 @@ A row is one forecast step, or all steps of one forecast:
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
-    Table = str | Path | pd.DataFrame | datasets.Dataset | pa.Table
+    Table: TypeAlias = str | Path | pd.DataFrame | datasets.Dataset | pa.Table
 
 SERIES_COLUMNS = ("series", "id")
 _BATCH_VALUES = 2**19
@@ -88,7 +88,7 @@ class ForecastTable:
         return _BATCH_VALUES if self.is_tidy else max(1, _BATCH_VALUES // self.prediction_length)
 
     def _check_columns(self, names: list[str]) -> dict[str, str]:
-        columns = {name: name for name in ("origin", "forecast") if name in names}
+        columns: dict[str, str] = {name: name for name in ("origin", "forecast") if name in names}
         for name in ("origin", "forecast"):
             if name not in columns:
                 raise InputError(

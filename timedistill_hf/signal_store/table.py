@@ -5,7 +5,7 @@ import logging
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -147,7 +147,7 @@ class TableTeacher(ExternalTeacher):
         past_values: torch.Tensor,
         past_observed_mask: torch.Tensor | None = None,
         teacher_prediction_outputs: torch.Tensor | None = None,
-        **time_features,
+        **time_features: Any,
     ) -> TeacherSignal:
         """What the windows hold: they must be those of `windows` or `prepare`."""
         if teacher_prediction_outputs is None:

@@ -1,7 +1,7 @@
 """Configuration of the TimeDistill student."""
 
 from dataclasses import fields
-from typing import Literal
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassError
@@ -84,7 +84,7 @@ class TimeDistillConfig(PreTrainedConfig):
     loss: Literal["mse", "mae"] = "mse"
     frequency_weight: float | int = 0.0
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         if self.has_registered_pipeline:
             # the package serves the pipeline itself: the code saved with the weights need not be trusted
             kwargs.pop("custom_pipelines", None)
@@ -140,7 +140,7 @@ class TimeDistillConfig(PreTrainedConfig):
                 "number of channels train one with hidden_norm='layernorm' (and revin_affine=False)"
             )
 
-    def validate_architecture(self):
+    def validate_architecture(self) -> None:
         for name in (
             "context_length", "prediction_length", "hidden_size", "patch_length", "num_hidden_layers", "period"
         ):  # fmt: skip
@@ -176,7 +176,7 @@ class TimeDistillConfig(PreTrainedConfig):
         if self.num_input_channels is not None and self.num_input_channels < 1:
             raise ValueError(f"num_input_channels={self.num_input_channels}: expected a positive number or None")
 
-    def _check_members(self):
+    def _check_members(self) -> None:
         if self.architecture != "combination":
             if self.members is not None:
                 raise ValueError(f"members go with architecture='combination', not with {self.architecture!r}")
@@ -190,7 +190,7 @@ class TimeDistillConfig(PreTrainedConfig):
         else:
             self.member_configs()
 
-    def _check_size(self):
+    def _check_size(self) -> None:
         """Raise where layers or a linear map are far larger than any student's, though each length alone is not."""
         mixers = [form for form in self._forms if self._core(form) == "patch_mixer"]
         layers = sum(self._of(form, "num_hidden_layers") for form in mixers)
@@ -209,7 +209,7 @@ class TimeDistillConfig(PreTrainedConfig):
         """What each member changes; of a single form, nothing."""
         return [{}] if self.members is None else self.members
 
-    def _of(self, form: dict, name: str):
+    def _of(self, form: dict, name: str) -> Any:
         return form.get(name, getattr(self, name))
 
     def _core(self, form: dict) -> str:

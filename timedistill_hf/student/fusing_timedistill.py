@@ -43,7 +43,7 @@ class FusedStudent(nn.Module):
         follows_level: whether what is added to all steps of a window is added to its forecast, too.
     """
 
-    def __init__(self, config, parts: list[nn.Module], follows_level: bool = False):
+    def __init__(self, config: TimeDistillConfig, parts: list[nn.Module], follows_level: bool = False) -> None:
         super().__init__()
         self.config = config
         self.follows_level = follows_level
@@ -104,7 +104,7 @@ class FusedStudent(nn.Module):
 class FusedLinear(nn.Module):
     """Parts that are affine in their window: `x @ matrix.T + bias`."""
 
-    def __init__(self, parts: list[Part], config):
+    def __init__(self, parts: list[Part], config: TimeDistillConfig) -> None:
         super().__init__()
         matrix, bias = linear_map_of(parts, config)
         self.register_buffer("matrix", matrix)

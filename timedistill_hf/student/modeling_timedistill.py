@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,7 +47,7 @@ class TimeDistillPreTrainedModel(PreTrainedModel):
     accepts_loss_kwargs = False
     _no_split_modules = ["MLPBranch", "PatchMixer"]
 
-    def save_pretrained(self, *args, **kwargs):
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
         """As ever; `config.json` also names the pipeline, whose code lies beside the model's."""
         from .pipeline_timedistill import CUSTOM_PIPELINES
 
@@ -57,7 +58,7 @@ class TimeDistillPreTrainedModel(PreTrainedModel):
             del self.config.custom_pipelines
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         """torch's own initialisation of linear layers, which the published student uses; zeros where asked for."""
         if isinstance(module, ZeroLinear):
             init.zeros_(module.weight)
@@ -110,7 +111,7 @@ class TimeDistillForPrediction(TimeDistillPreTrainedModel):
         past_observed_mask: torch.Tensor | None = None,
         future_values: torch.Tensor | None = None,
         future_observed_mask: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> TimeDistillOutput:
         r"""
         Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import FeatureExtractionMixin, Pipeline
+from transformers import FeatureExtractionMixin, Pipeline, PreTrainedModel
 from transformers.utils import FEATURE_EXTRACTOR_NAME, logging
 
 from .fusing_timedistill import inference_copy
@@ -96,23 +96,27 @@ class TimeSeriesForecastingPipeline(Pipeline):
         num_workers: taken, as by every pipeline, and not used: inputs are read in this process.
     """
 
+    inference_copy: torch.nn.Module | None
+
     _load_processor = False
     _load_image_processor = False
     _load_video_processor = False
     _load_feature_extractor = False
     _load_tokenizer = False
 
-    def __init__(self, model, feature_extractor: FeatureExtractionMixin | None = None, **kwargs):
+    def __init__(
+        self, model: PreTrainedModel, feature_extractor: FeatureExtractionMixin | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(model=model, feature_extractor=feature_extractor, **kwargs)
         self.settings = _read_settings(model, feature_extractor)
         self.refresh()
 
     @property
-    def model(self):
+    def model(self) -> PreTrainedModel:
         return self._model
 
     @model.setter
-    def model(self, model):
+    def model(self, model: PreTrainedModel) -> None:
         self._model, self.inference_copy = model, None
 
     def refresh(self) -> "TimeSeriesForecastingPipeline":
@@ -120,7 +124,9 @@ class TimeSeriesForecastingPipeline(Pipeline):
         self.inference_copy = inference_copy(self.model)
         return self
 
-    def __call__(self, inputs, batch_size: int | None = None, num_workers: int | None = None, **kwargs):
+    def __call__(
+        self, inputs: Any, batch_size: int | None = None, num_workers: int | None = None, **kwargs: Any
+    ) -> Any:
         """Forecast; see the class. A list gives a list, a generator or data set an iterator."""
         preprocess_params, _, _ = self._sanitize_parameters(**kwargs)
         batch_size = self._batch_size if batch_size is None else batch_size
@@ -130,13 +136,13 @@ class TimeSeriesForecastingPipeline(Pipeline):
         rows = rows_of(inputs)
         return self.run_single(inputs, params, {}, {}) if rows is None else self._stream(rows, params)
 
-    def _sanitize_parameters(self, **kwargs):
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
         unknown = kwargs.keys() - {"scaling", *_COLUMNS}
         if unknown:
             raise TypeError(f"{sorted(unknown)[0]!r} is no parameter: expected scaling, {', '.join(_COLUMNS)}")
         return {name: value for name, value in kwargs.items() if value is not None}, {}, {}
 
-    def preprocess(self, inputs, scaling: str = "auto", batch_size: int | None = None, **columns):
+    def preprocess(self, inputs: Any, scaling: str = "auto", batch_size: int | None = None, **columns: Any) -> Any:
         if self.settings.get("time_features"):
             raise ValueError("the model needs calendar features, which this pipeline does not give: use a Forecaster")
         frame = as_frame(inputs)
@@ -150,7 +156,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
         several_or_one = [inputs] if several is None else several
         return several is not None, self._read_arrays(several_or_one, scaling, batch_size)
 
-    def _forward(self, inputs):
+    def _forward(self, inputs: Any) -> Any:
         if self.inference_copy is None:  # the model was replaced
             self.refresh()
         self.inference_copy.eval()
@@ -168,7 +174,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
             raise ValueError(f"input {number} {error.reason}") from error
         return is_list, windows, forecast.numpy()
 
-    def postprocess(self, outputs):
+    def postprocess(self, outputs: Any) -> Any:
         if not isinstance(outputs, tuple):
             return outputs
         is_list, windows, forecast = outputs
@@ -183,7 +189,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
             results.append({"prediction_outputs": values, **answer.identifier})
         return results if is_list else results[0]
 
-    def save_pretrained(self, save_directory, **kwargs):
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
         """The model, its processor and the pipeline's code."""
         super().save_pretrained(save_directory, **kwargs)
         if self.feature_extractor is None and self.settings:
@@ -254,14 +260,14 @@ class TimeSeriesForecastingPipeline(Pipeline):
         """Mean and deviation `[B, 1, C]` of these channels of training, NaN where the window's own count."""
         return tuple(value[positions].unsqueeze(1) for value in trained_scaler(self.settings))
 
-    def _read_frame(self, frame, scaling: str, batch_size: int | None, **columns) -> _Table:
+    def _read_frame(self, frame: Any, scaling: str, batch_size: int | None, **columns: Any) -> _Table:
         from .frames_timedistill import read_frame, scaler_of
 
         frame, panel, columns = read_frame(frame, self.settings, self.model.config.prediction_length, **columns)
         scaler = scaler_of(panel, columns["target_columns"], self.settings, scaling)
         return _Table(frame, panel, scaler, columns, batch_size)
 
-    def _forecast_table(self, table: _Table):
+    def _forecast_table(self, table: _Table) -> Any:
         from .frames_timedistill import forecast_frame, forecast_panel
 
         lengths = (self.model.config.context_length, self.model.config.prediction_length)
@@ -274,7 +280,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
         return forecast_frame(table.frame, table.panel, forecasts, **table.columns)
 
 
-def _read_settings(model, feature_extractor: FeatureExtractionMixin | None) -> dict:
+def _read_settings(model: PreTrainedModel, feature_extractor: FeatureExtractionMixin | None) -> dict:
     """The processor's settings: those given, else those beside the weights, else none."""
     if feature_extractor is not None:
         return feature_extractor.to_dict()

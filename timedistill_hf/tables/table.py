@@ -2,7 +2,7 @@
 its index."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -16,7 +16,7 @@ from .files import from_arrow, reason
 if TYPE_CHECKING:
     import datasets
 
-    Table = pd.DataFrame | pd.Series | pa.Table | datasets.Dataset | Any
+    Table: TypeAlias = pd.DataFrame | pd.Series | pa.Table | datasets.Dataset | Any
 
 KINDS = "a DataFrame (of pandas or polars), an Arrow table or a datasets.Dataset"
 

@@ -1,7 +1,7 @@
 """Teachers that are no model of this package: what a function, in any library, forecasts."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -98,7 +98,7 @@ class CallableTeacher(ExternalTeacher):
 
     @torch.no_grad()
     def forward(
-        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features: Any
     ) -> TeacherSignal:
         values = past_values.detach().float()
         if past_observed_mask is not None:

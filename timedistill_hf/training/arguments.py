@@ -80,7 +80,7 @@ class ForecastTrainingArguments(TrainingArguments):
         metadata={"help": "Licence of the published weights, as the Hub names it; the teacher's where that is known."},
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.hub_license is not None:
             check_licence(self.hub_license)
         if self.hub_strategy not in ("end", HubStrategy.END):
@@ -212,7 +212,7 @@ class TimeDistillTrainingArguments(ForecastTrainingArguments):
         },
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         try:
             self.objective()
         except ValueError as error:

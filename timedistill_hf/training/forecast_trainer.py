@@ -4,13 +4,16 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from huggingface_hub import CommitInfo
-from transformers import Trainer
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from transformers import EvalPrediction, PreTrainedModel, Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
+from transformers.utils import ModelOutput
 
 from .._utils.errors import InputError
 from .._utils.files import staged_folder
@@ -60,13 +63,13 @@ class ForecastTrainer(Trainer):
 
     def __init__(
         self,
-        model=None,
+        model: PreTrainedModel | None = None,
         args: ForecastTrainingArguments | None = None,
         *,
         teacher_forcing: bool = False,
         adapter: StudentAdapter | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(args, ForecastTrainingArguments):
             raise InputError(f"args is a {type(args).__name__}: expected ForecastTrainingArguments(output_dir, ...)")
         super().__init__(model=model, args=args, **kwargs)
@@ -81,7 +84,7 @@ class ForecastTrainer(Trainer):
         if args.early_stopping_patience and args.eval_strategy != "no" and self.eval_dataset is not None:
             self.add_callback(ValidationEarlyStopping(args.early_stopping_patience))
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, *args, **kwargs):
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """As the stock one; SIGTERM (and Ctrl-C in a script) saves a checkpoint and ends it with [`Terminated`].
 
         Raises:
@@ -104,7 +107,7 @@ class ForecastTrainer(Trainer):
         """Raise an [`InputError`] where training cannot go on from that whole checkpoint."""
         check_weights(checkpoint, self.model)
 
-    def _save_checkpoint(self, model, trial) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As the stock one; where the disk is full, what it wrote of this checkpoint is removed, the others stay."""
         folder = Path(self._get_output_dir(trial=trial))
         with staged_folder(folder / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}", folder):
@@ -118,7 +121,13 @@ class ForecastTrainer(Trainer):
         with as_input_error(checkpoint):
             super()._load_rng_state(checkpoint)
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, ModelOutput]:
         """The supervised error over the batch's observed entries (`args.loss`, `args.frequency_weight`)."""
         inputs, targets = split_targets(inputs)
         if self._teacher_forcing and model.training:
@@ -133,7 +142,12 @@ class ForecastTrainer(Trainer):
         )
         return (loss, outputs) if return_outputs else loss
 
-    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+    def evaluate(
+        self,
+        eval_dataset: Dataset | dict[str, Dataset] | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
         if not self._reports_sums:
             return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         self._sums_per_window = True
@@ -144,7 +158,9 @@ class ForecastTrainer(Trainer):
             self._sums_per_window = False
             self.compute_metrics = None
 
-    def evaluation_loop(self, dataloader, description, *args, metric_key_prefix="eval", **kwargs):
+    def evaluation_loop(
+        self, dataloader: DataLoader, description: str, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
+    ) -> EvalLoopOutput:
         output = super().evaluation_loop(dataloader, description, *args, metric_key_prefix=metric_key_prefix, **kwargs)
         if self._sums_per_window:
             # the stock mean of batch losses is biased by a short last batch
@@ -152,7 +168,13 @@ class ForecastTrainer(Trainer):
             output.metrics[f"{metric_key_prefix}_loss"] = output.metrics[f"{metric_key_prefix}_{self.args.loss}"]
         return output
 
-    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         if not self._sums_per_window:
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
         inputs = self._prepare_inputs(inputs)
@@ -161,7 +183,9 @@ class ForecastTrainer(Trainer):
         sums = window_errors(outputs.prediction_outputs, inputs["future_values"], inputs.get("future_observed_mask"))
         return loss.detach(), sums, sums[:, -1]
 
-    def create_scheduler(self, num_training_steps: int, optimizer=None):
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
         """The published schedule where `lr_epoch_decay` is set: constant epochs, then one factor for each epoch."""
         if self.lr_scheduler is not None or self.args.lr_epoch_decay is None:
             return super().create_scheduler(num_training_steps, optimizer)
@@ -176,7 +200,7 @@ class ForecastTrainer(Trainer):
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
-    def model_card(self, repo: str | None = None, **metadata) -> "ModelCard":
+    def model_card(self, repo: str | None = None, **metadata: Any) -> "ModelCard":
         """The card of what was trained so far, from model, data and log; see [`trainer_card`]."""
         from ..cards import trainer_card
 
@@ -217,7 +241,7 @@ class ForecastTrainer(Trainer):
         )
         save_card(card, self.args.output_dir)
 
-    def _save(self, output_dir: str | None = None, state_dict=None):
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """As the stock one, but the arguments are written as JSON: what is saved may be published, a pickle not."""
         super()._save(output_dir, state_dict)
         folder = output_dir if output_dir is not None else self.args.output_dir
@@ -240,7 +264,7 @@ class ForecastTrainer(Trainer):
         token: str | None = None,
         revision: str | None = None,
         private: bool | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> CommitInfo | None:
         """Save the model and its card, then [`publish`] the folder: one commit, no pickle and no checkpoint in it.
 
@@ -271,5 +295,5 @@ def _listed(values: str | list[str] | None) -> list[str]:
     return [values] if isinstance(values, str) else list(values or [])
 
 
-def _metrics_from_sums(prediction) -> dict[str, float]:
+def _metrics_from_sums(prediction: EvalPrediction) -> dict[str, float]:
     return mean_errors(torch.as_tensor(prediction.predictions))

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -44,7 +45,7 @@ def train_teacher(
     config: dict | None = None,
     args: ForecastTrainingArguments | None = None,
     overwrite: bool = False,
-    **training_overrides,
+    **training_overrides: Any,
 ) -> Teacher:
     """Build, train and freeze a teacher; where `output_dir` already holds the finished one, load it.
 

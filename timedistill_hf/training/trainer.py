@@ -3,11 +3,13 @@
 import logging
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import PreTrainedModel
+from transformers.trainer_utils import TrainOutput
 from transformers.utils import ModelOutput
 
 from .._utils.errors import InputError
@@ -73,12 +75,12 @@ class TimeDistillTrainer(ForecastTrainer):
 
     def __init__(
         self,
-        model=None,
+        model: PreTrainedModel | None = None,
         args: TimeDistillTrainingArguments | None = None,
         *,
         teacher: FrozenTeacher | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(args, TimeDistillTrainingArguments):
             raise InputError(
                 f"args is a {type(args).__name__}: expected TimeDistillTrainingArguments(output_dir, ...)"
@@ -103,7 +105,13 @@ class TimeDistillTrainer(ForecastTrainer):
         if teacher is not None:
             self.teacher = self.accelerator.prepare_model(teacher.to(self.args.device), evaluation_mode=True)
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, ModelOutput]:
         """The five-term objective in training; the supervised error alone, without the teacher, in evaluation."""
         if not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -126,7 +134,7 @@ class TimeDistillTrainer(ForecastTrainer):
         self._term_steps += 1
         return (terms["loss"], outputs) if return_outputs else terms["loss"]
 
-    def train(self, *args, **kwargs):
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
         if isinstance(self.processing_class, TimeDistillProcessor):
             warn_if_worse_than_naive(self.teacher, self.train_dataset, self.processing_class.season)
         self._attach_regressor()
@@ -146,7 +154,7 @@ class TimeDistillTrainer(ForecastTrainer):
             self._term_steps = 0
         super().log(logs, start_time)
 
-    def model_card(self, repo: str | None = None, **metadata) -> "ModelCard":
+    def model_card(self, repo: str | None = None, **metadata: Any) -> "ModelCard":
         """The card of what was trained so far, with who taught it; see [`trainer_card`]."""
         from ..cards import trainer_card
         from ..cards.lineage import taught_by

@@ -40,7 +40,7 @@ class ITransformerConfig(PreTrainedConfig):
     scaling: Literal["std"] | None = "std"
     loss: Literal["mse", "mae"] = "mse"
 
-    def validate_architecture(self):
+    def validate_architecture(self) -> None:
         for name in ("context_length", "prediction_length", "d_model", "num_hidden_layers", "num_attention_heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a positive number")

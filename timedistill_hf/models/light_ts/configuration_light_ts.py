@@ -39,7 +39,7 @@ class LightTSConfig(PreTrainedConfig):
         """Samples of a window; the first ones are filled up where they do not come out even."""
         return -(-self.context_length // self.chunk_length)
 
-    def validate_architecture(self):
+    def validate_architecture(self) -> None:
         for name in (
             "context_length",
             "prediction_length",

@@ -6,6 +6,7 @@ that is no multiple of the chunk is filled up with its oldest value.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -77,7 +78,7 @@ class LightTSForPrediction(PreTrainedModel):
         self.post_init()
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         """torch's own initialisation of linear layers."""
         if isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
@@ -91,7 +92,7 @@ class LightTSForPrediction(PreTrainedModel):
         past_observed_mask: torch.Tensor | None = None,
         future_values: torch.Tensor | None = None,
         future_observed_mask: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> LightTSOutput:
         r"""
         Args:

@@ -50,7 +50,7 @@ class ModernTCNConfig(PreTrainedConfig):
     def num_patches(self) -> int:
         return self.context_length // self.patch_stride
 
-    def validate_architecture(self):
+    def validate_architecture(self) -> None:
         for name in (
             "context_length",
             "prediction_length",

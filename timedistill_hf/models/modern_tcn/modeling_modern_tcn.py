@@ -6,6 +6,7 @@ networks are then batched matrix products, and a row holds all that a batch norm
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -162,7 +163,7 @@ class ModernTCNForPrediction(PreTrainedModel):
         self.post_init()
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         """torch's own initialisation of convolutions and linear layers."""
         if isinstance(module, (nn.Linear, ModernTCNLinear)):
             bound = 1 / math.sqrt(module.weight.shape[-1])
@@ -181,7 +182,7 @@ class ModernTCNForPrediction(PreTrainedModel):
         past_observed_mask: torch.Tensor | None = None,
         future_values: torch.Tensor | None = None,
         future_observed_mask: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> ModernTCNOutput:
         r"""
         Args:

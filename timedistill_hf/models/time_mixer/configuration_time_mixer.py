@@ -56,7 +56,7 @@ class TimeMixerConfig(PreTrainedConfig):
         """Steps of the window at every scale, fine to coarse."""
         return [self.context_length // self.pooling_window**scale for scale in range(self.num_scales + 1)]
 
-    def validate_architecture(self):
+    def validate_architecture(self) -> None:
         for name in ("context_length", "prediction_length", "d_model", "ffn_dim", "num_hidden_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a positive number")

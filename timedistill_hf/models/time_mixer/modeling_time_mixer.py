@@ -7,6 +7,7 @@ work. The values alone are read, no calendar.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -112,7 +113,7 @@ class TimeMixerForPrediction(PreTrainedModel):
         self.post_init()
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         """As published: the embedding by He's rule, linear layers as torch does."""
         if isinstance(module, nn.Conv1d):
             init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="leaky_relu")
@@ -131,7 +132,7 @@ class TimeMixerForPrediction(PreTrainedModel):
         past_observed_mask: torch.Tensor | None = None,
         future_values: torch.Tensor | None = None,
         future_observed_mask: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> TimeMixerOutput:
         r"""
         Args:

@@ -40,7 +40,7 @@ class TimesNetConfig(PreTrainedConfig):
     scaling: Literal["std"] | None = "std"
     loss: Literal["mse", "mae"] = "mse"
 
-    def validate_architecture(self):
+    def validate_architecture(self) -> None:
         for name in (
             "context_length",
             "prediction_length",

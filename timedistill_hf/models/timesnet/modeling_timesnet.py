@@ -6,6 +6,7 @@ is computed in. The paper's calendar embedding is left out: the values alone are
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -135,7 +136,7 @@ class TimesNetForPrediction(PreTrainedModel):
         self.post_init()
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         """As published: convolutions by He's rule, which makes a block's first output several times torch's own."""
         if isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -157,7 +158,7 @@ class TimesNetForPrediction(PreTrainedModel):
         past_observed_mask: torch.Tensor | None = None,
         future_values: torch.Tensor | None = None,
         future_observed_mask: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> TimesNetOutput:
         r"""
         Args:
@@ -196,7 +197,7 @@ class TimesNetForPrediction(PreTrainedModel):
     def _embed(self, values: torch.Tensor) -> torch.Tensor:
         """`[B, L, C]` to `[B, L + S, d_model]`."""
         tokens = self.embedding(values.transpose(1, 2)).transpose(1, 2)
-        positions = sinusoids(*tokens.shape[1:], tokens.device).to(tokens.dtype)
+        positions = sinusoids(tokens.shape[1], tokens.shape[2], tokens.device).to(tokens.dtype)
         return self.stretch(self.dropout(tokens + positions).transpose(1, 2)).transpose(1, 2)
 
     def _normalize(self, values: torch.Tensor, observed: torch.Tensor | None) -> tuple[torch.Tensor, ...]:

@@ -1,0 +1,37 @@
+"""The public names and where they are: `__init__.py` reads them here, and type checkers do."""
+
+from .data import load_series as load_series
+from .data import make_windows as make_windows
+from .data.processor import TimeDistillProcessor as TimeDistillProcessor
+from .forecasting.backtest import backtest as backtest
+from .forecasting.fleet import forecast_fleet as forecast_fleet
+from .forecasting.forecaster import Forecaster as Forecaster
+from .models.adapters import StudentAdapter as StudentAdapter
+from .models.itransformer import ITransformerConfig as ITransformerConfig
+from .models.itransformer import ITransformerForPrediction as ITransformerForPrediction
+from .models.light_ts import LightTSConfig as LightTSConfig
+from .models.light_ts import LightTSForPrediction as LightTSForPrediction
+from .models.modern_tcn import ModernTCNConfig as ModernTCNConfig
+from .models.modern_tcn import ModernTCNForPrediction as ModernTCNForPrediction
+from .models.time_mixer import TimeMixerConfig as TimeMixerConfig
+from .models.time_mixer import TimeMixerForPrediction as TimeMixerForPrediction
+from .models.timesnet import TimesNetConfig as TimesNetConfig
+from .models.timesnet import TimesNetForPrediction as TimesNetForPrediction
+from .objective import TimeDistillObjective as TimeDistillObjective
+from .signal_store.store import store_signal as store_signal
+from .signal_store.table import signal_from_table as signal_from_table
+from .signal_store.writing import write_forecasts as write_forecasts
+from .student import TimeDistillConfig as TimeDistillConfig
+from .student import TimeDistillForPrediction as TimeDistillForPrediction
+from .student import fuse as fuse
+from .student.pipeline_timedistill import TimeSeriesForecastingPipeline as TimeSeriesForecastingPipeline
+from .teachers import Teacher as Teacher
+from .teachers import load_teacher as load_teacher
+from .teachers.external import CallableTeacher as CallableTeacher
+from .training.arguments import ForecastTrainingArguments as ForecastTrainingArguments
+from .training.arguments import TimeDistillTrainingArguments as TimeDistillTrainingArguments
+from .training.forecast_trainer import ForecastTrainer as ForecastTrainer
+from .training.teacher_training import train_teacher as train_teacher
+from .training.trainer import TimeDistillTrainer as TimeDistillTrainer
+
+__version__: str
