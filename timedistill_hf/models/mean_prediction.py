@@ -4,6 +4,7 @@ Weights and configuration are those of transformers' `...ForPrediction`; only wh
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import (
@@ -35,7 +36,10 @@ def is_direct(config: PreTrainedConfig) -> bool:
     return min(config.lags_sequence) >= config.prediction_length
 
 
-class _MeanPrediction:
+_Mixed: Any = object  # the model class beside which it is inherited
+
+
+class _MeanPrediction(_Mixed):
     """Forecasts the mean: in one pass where every lag is at least the horizon, else step by step (roll-out).
 
     In a roll-out each step's mean is fed back as if it had been observed; in training the truth is (teacher forcing),
@@ -66,7 +70,7 @@ class _MeanPrediction:
         past_time_features: torch.Tensor | None = None,
         future_time_features: torch.Tensor | None = None,
         future_values: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> MeanPredictionOutput:
         r"""
         Args:
@@ -82,7 +86,13 @@ class _MeanPrediction:
             prediction_outputs=mean.unsqueeze(-1) if self.config.input_size == 1 else mean, last_hidden_state=hidden
         )
 
-    def _inputs(self, values, observed, past_features, future_features) -> dict[str, torch.Tensor]:
+    def _inputs(
+        self,
+        values: torch.Tensor,
+        observed: torch.Tensor | None,
+        past_features: torch.Tensor,
+        future_features: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
         length, horizon = self.history_length, self.config.prediction_length
         if values.shape[1] < length:
             raise ValueError(

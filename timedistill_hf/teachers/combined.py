@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from accelerate.utils import broadcast_object_list
@@ -68,7 +69,7 @@ class SeveralTeachers(FrozenTeacher):
 
     @torch.no_grad()
     def forward(
-        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features: Any
     ) -> TeacherSignal:
         signals = [teacher(past_values, past_observed_mask, **time_features) for teacher in self.members]
         forecast = sum(

@@ -1,5 +1,7 @@
 """A family of forecasters: how a model of it is built, trained by default, and read as a teacher."""
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -56,7 +58,7 @@ class TeacherFamily:
         return {}
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> PreTrainedConfig:
         """The configuration for data of that shape, some fields changed."""
         fields = self.settings(context_length, prediction_length) | overrides
@@ -68,7 +70,7 @@ class TeacherFamily:
         )
 
     def signal(
-        self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None, **inputs
+        self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None, **inputs: Any
     ) -> TeacherSignal:
         """What the model says of a batch.
 

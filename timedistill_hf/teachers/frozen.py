@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -81,7 +81,7 @@ class FrozenTeacher(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features: Any
     ) -> TeacherSignal:
         """The signal for `past_values` `[B, L, C]`, without gradients.
 
@@ -121,7 +121,7 @@ class ForecastOnly(FrozenTeacher):
 
     @torch.no_grad()
     def forward(
-        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features: Any
     ) -> TeacherSignal:
         return self.teacher(past_values, past_observed_mask, **time_features)._replace(feature=None)
 

@@ -3,7 +3,7 @@
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -60,7 +60,7 @@ def load_teacher(
     revision: str | None = None,
     trust_remote_code: bool = False,
     feature_pooling: str | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> Teacher:
     """Load a trained teacher from a folder or the Hub (safetensors only) and freeze it.
 
@@ -131,7 +131,7 @@ def _check_forecast(forecast: torch.Tensor, expected: tuple[int, ...]) -> None:
         )
 
 
-def _commit_of_teacher(name_or_path: str, revision: str | None = None, **options) -> str | None:
+def _commit_of_teacher(name_or_path: str, revision: str | None = None, **options: Any) -> str | None:
     """See [`commit_of`]."""
     return commit_of(name_or_path, _teacher_problem(name_or_path), revision, FAMILIES, **options)
 
@@ -160,7 +160,9 @@ def teacher_family_name(name_or_path: str) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> tuple[PreTrainedModel | Teacher, str]:
+def load_model(
+    name_or_path: str, *, revision: str | None = None, **kwargs: Any
+) -> tuple[PreTrainedModel | Teacher, str]:
     """A saved model in evaluation mode (safetensors only), and what it is: `"student"` or `"teacher"`.
 
     Args:
@@ -191,7 +193,7 @@ def load_model(name_or_path: str, *, revision: str | None = None, **kwargs) -> t
     return teacher, "teacher"
 
 
-def commit_of_model(name_or_path: str, revision: str | None = None, **options) -> str | None:
+def commit_of_model(name_or_path: str, revision: str | None = None, **options: Any) -> str | None:
     """See [`commit_of`]."""
     return commit_of(str(name_or_path), _problem(name_or_path), revision, FAMILIES, **options)
 
@@ -227,7 +229,7 @@ def load_teacher_for(name_or_path: str, data: "ForecastData", revision: str | No
     return teacher
 
 
-def load_processor(name_or_path: str, *, revision: str | None = None, **kwargs) -> TimeDistillProcessor:
+def load_processor(name_or_path: str, *, revision: str | None = None, **kwargs: Any) -> TimeDistillProcessor:
     """The processor that was saved beside a model; an [`InputError`] where there is none, or it is broken."""
     processor = find_processor(name_or_path, revision=revision, **kwargs)
     if processor is None:
@@ -238,7 +240,7 @@ def load_processor(name_or_path: str, *, revision: str | None = None, **kwargs) 
     return processor
 
 
-def find_processor(name_or_path: str, *, revision: str | None = None, **kwargs) -> TimeDistillProcessor | None:
+def find_processor(name_or_path: str, *, revision: str | None = None, **kwargs: Any) -> TimeDistillProcessor | None:
     """The processor that was saved beside a model, `None` where there is none.
 
     Raises:

@@ -1,7 +1,8 @@
 """One trained model as a teacher."""
 
 import logging
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -98,7 +99,7 @@ class Teacher(FrozenTeacher):
 
     @torch.no_grad()
     def forward(
-        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **time_features: Any
     ) -> TeacherSignal:
         if past_observed_mask is not None:
             past_values = past_values.where(past_observed_mask.bool(), 0.0)
@@ -114,7 +115,7 @@ class Teacher(FrozenTeacher):
             feature = pool_feature(feature.float(), self.family.feature_layout, self.feature_pooling)
         return TeacherSignal(signal.prediction_outputs[:, : self.prediction_length].float(), feature)
 
-    def _precision(self, device: torch.device):
+    def _precision(self, device: torch.device) -> AbstractContextManager:
         """Keeps the training's autocast away from a model that cannot compute in half precision."""
         if self.family.runs_in_half_precision:
             return nullcontext()

@@ -1,5 +1,7 @@
 """Autoformer of transformers as a teacher (Wu et al., NeurIPS 2021, arXiv 2106.13008)."""
 
+from typing import Any
+
 from transformers import AutoformerConfig
 
 from ..._utils.errors import InputError
@@ -21,7 +23,7 @@ class AutoformerFamily(LaggedFamily):
         return [0]
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> AutoformerConfig:
         """The decoder is given as many past steps as it forecasts, but half of the context (the paper's) at most."""
         settings = {"label_length": max(1, min(context_length // 2, prediction_length))}

@@ -6,6 +6,8 @@ model is read.
 
 import math
 import warnings
+from types import ModuleType
+from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -36,7 +38,7 @@ class ChronosFamily(FoundationFamily):
     feature_pooling = "mean"
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> PreTrainedConfig:
         """A very small Chronos-Bolt, to try things out: its weights are random."""
         from transformers import T5Config
@@ -80,7 +82,7 @@ class ChronosFamily(FoundationFamily):
         past_observed_mask: torch.Tensor | None = None,
         *,
         prediction_length: int,
-        **inputs,
+        **inputs: Any,
     ) -> TeacherSignal:
         if past_observed_mask is not None:
             past_values = past_values.where(past_observed_mask.bool(), torch.nan)
@@ -105,7 +107,7 @@ class ChronosFamily(FoundationFamily):
         return chronos["prediction_length"]
 
 
-def _modules():
+def _modules() -> ModuleType:
     """The package; an [`InputError`] says how to get it where it is not there."""
     try:
         import chronos

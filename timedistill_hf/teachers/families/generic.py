@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import transformers
@@ -39,7 +40,7 @@ class GenericFamily(TeacherFamily):
         parameters = inspect.signature(model_class.forward).parameters
         self._mask = next((mask for mask in _MASKS if mask in parameters), None)
 
-    def config(self, context_length: int, prediction_length: int, num_input_channels: int, **overrides):
+    def config(self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any) -> None:
         raise InputError(f"{self.model_type} is no family that is trained here: give the folder of a trained one")
 
     def signal(
@@ -47,7 +48,7 @@ class GenericFamily(TeacherFamily):
         model: PreTrainedModel,
         past_values: torch.Tensor,
         past_observed_mask: torch.Tensor | None = None,
-        **inputs,
+        **inputs: Any,
     ) -> TeacherSignal:
         mask = {}
         if past_observed_mask is not None:

@@ -1,5 +1,7 @@
 """What transformers' Informer and its relatives have in common as teachers: lags, a calendar, a distribution."""
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -43,7 +45,7 @@ class LaggedFamily(TeacherFamily):
         return list(range(1, min(7, context_length // 2) + 1))
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> PreTrainedConfig:
         """Direct where the look-back leaves room for lags of a horizon and more, else lags of 1 to 7 and a roll-out.
 
@@ -89,7 +91,7 @@ class LaggedFamily(TeacherFamily):
         past_observed_mask: torch.Tensor | None = None,
         past_time_features: torch.Tensor | None = None,
         future_time_features: torch.Tensor | None = None,
-        **inputs,
+        **inputs: Any,
     ) -> TeacherSignal:
         """The forecast of all of the model's steps; those after the calendar that is given are meaningless.
 

@@ -1,5 +1,7 @@
 """What transformers' PatchTST and PatchTSMixer have in common as teachers: how they are built and trained here."""
 
+from typing import Any
+
 from transformers import PreTrainedConfig
 
 from ..family import TeacherFamily
@@ -32,7 +34,7 @@ class PatchedFamily(TeacherFamily):
         )
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> PreTrainedConfig:
         loss = overrides.get("loss", "mse")
         if loss != "mse":

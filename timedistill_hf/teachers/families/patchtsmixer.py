@@ -1,8 +1,11 @@
 """PatchTSMixer of transformers as a teacher (Ekambaram et al., KDD 2023, arXiv 2306.09364)."""
 
+from typing import Any
+
 import torch
 import transformers
 from transformers import PatchTSMixerConfig
+from transformers.utils import ModelOutput
 
 from ...student.normalization_timedistill import fill_missing
 from ..signal import TeacherSignal
@@ -15,7 +18,9 @@ class PatchTSMixerForPrediction(transformers.PatchTSMixerForPrediction):
     Missing steps are interpolated, and do not count in the window's mean and deviation.
     """
 
-    def forward(self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **kwargs):
+    def forward(
+        self, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None = None, **kwargs: Any
+    ) -> ModelOutput:
         if past_observed_mask is not None:
             past_values = fill_missing(past_values, past_observed_mask)
         return super().forward(past_values, observed_mask=past_observed_mask, **kwargs)
@@ -34,7 +39,7 @@ class PatchTSMixerFamily(PatchedFamily):
         model: PatchTSMixerForPrediction,
         past_values: torch.Tensor,
         past_observed_mask: torch.Tensor | None = None,
-        **inputs,
+        **inputs: Any,
     ) -> TeacherSignal:
         """A distribution head forecasts its mean."""
         output = model(past_values, past_observed_mask)

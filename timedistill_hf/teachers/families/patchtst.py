@@ -1,5 +1,7 @@
 """PatchTST of transformers as a teacher (Nie et al., ICLR 2023, arXiv 2211.14730)."""
 
+from typing import Any
+
 import torch
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
@@ -27,7 +29,7 @@ class PatchTSTFamily(PatchedFamily):
         model: PatchTSTForPrediction,
         past_values: torch.Tensor,
         past_observed_mask: torch.Tensor | None = None,
-        **inputs,
+        **inputs: Any,
     ) -> TeacherSignal:
         """One pass through encoder and head; a distribution head forecasts its mean."""
         encoded = model.model(past_values=past_values, past_observed_mask=past_observed_mask)

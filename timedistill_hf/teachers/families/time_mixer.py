@@ -1,5 +1,7 @@
 """TimeMixer of this package as a teacher."""
 
+from typing import Any
+
 from ...models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
 from ..family import PUBLISHED_TRAINING, TeacherFamily
 
@@ -18,7 +20,7 @@ class TimeMixerFamily(TeacherFamily):
     }
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> TimeMixerConfig:
         """The size published for ETTh1, but 1 block for the published 2; fewer scales in a short look-back."""
         window, scales = overrides.get("pooling_window", 2), 0

@@ -1,5 +1,7 @@
 """TimesFM of transformers as a teacher that needs no training (Das et al., ICML 2024, arXiv 2310.10688)."""
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel, TimesFmConfig, TimesFmModelForPrediction
 
@@ -22,7 +24,7 @@ class TimesFmFamily(FoundationFamily):
     checkpoint = "google/timesfm-2.0-500m-pytorch"
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> PreTrainedConfig:
         """A very small one, to try things out: its weights are random."""
         patch_length = overrides.get("patch_length", 32)
@@ -44,7 +46,7 @@ class TimesFmFamily(FoundationFamily):
         past_observed_mask: torch.Tensor | None = None,
         *,
         prediction_length: int,
-        **inputs,
+        **inputs: Any,
     ) -> TeacherSignal:
         if past_observed_mask is not None:
             past_values = fill_missing(past_values, past_observed_mask)
@@ -60,7 +62,7 @@ class TimesFmFamily(FoundationFamily):
             forecast.reshape(batch, channels, -1).transpose(1, 2), feature.reshape(batch, channels, -1)
         )
 
-    def _forecast(self, model: PreTrainedModel, series: torch.Tensor):
+    def _forecast(self, model: PreTrainedModel, series: torch.Tensor) -> Any:
         """One pass; forecasts may be negative, and the context is no longer than the history needs."""
         config = model.config
         read = min(_in_patches(series.shape[1], config.patch_length), config.context_length)

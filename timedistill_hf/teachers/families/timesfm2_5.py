@@ -1,5 +1,7 @@
 """TimesFM 2.5 of transformers as a teacher that needs no training (Das et al., ICML 2024, arXiv 2310.10688)."""
 
+from typing import Any
+
 from transformers import TimesFm2_5Config, TimesFm2_5ModelForPrediction
 
 from .timesfm import TimesFmFamily
@@ -14,7 +16,7 @@ class TimesFm2_5Family(TimesFmFamily):
     checkpoint = "google/timesfm-2.5-200m-transformers"
 
     def config(
-        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides
+        self, context_length: int, prediction_length: int, num_input_channels: int, **overrides: Any
     ) -> TimesFm2_5Config:
         """A very small one, to try things out: its weights are random."""
         settings = {"num_key_value_heads": 2, "output_quantile_len": 128}
