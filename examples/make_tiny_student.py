@@ -15,6 +15,7 @@ from pathlib import Path
 
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 RUN = "runs/tiny_student"
 FLAGS = [
     "--recipe", "paper", "--dataset", "synthetic", "--context_length", "96", "--prediction_length", "24",
@@ -27,18 +28,30 @@ def main() -> None:
     command = [sys.executable, "scripts/distill.py", *FLAGS, "--output_dir", RUN, "--overwrite"]
     subprocess.run(command, cwd=ROOT, env={"OMP_NUM_THREADS": "1"} | os.environ, check=True)
 
-    from timedistill_hf.cards.example import FOLDER, PLOTS, example_card, write_history
+    from benchmarks.model_cards import EXAMPLE, EXAMPLE_PLOTS, example_card
 
-    folder = ROOT / FOLDER
+    folder = ROOT / EXAMPLE
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    names = ["config.json", "model.safetensors", "preprocessor_config.json", "results.json", *PLOTS]
+    names = ["config.json", "model.safetensors", "preprocessor_config.json", "results.json", *EXAMPLE_PLOTS]
     for name in names:
         shutil.copy(ROOT / RUN / name, folder / name)
     write_history(folder)
     example_card(ROOT).save(folder / "README.md")
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{folder}: {size / 1000:.0f} kB")
+
+
+def write_history(folder: Path, steps: int = 96) -> None:
+    """The last `steps` hours of the generated series, as a table to forecast from."""
+    import pandas as pd
+
+    from timedistill_hf.data.synthetic import synthetic_series
+
+    series = synthetic_series()
+    table = pd.DataFrame(series.values.float().numpy(), columns=list(series.columns)).round(4)
+    table.insert(0, series.timestamp_column, pd.DatetimeIndex(series.timestamps))
+    table.tail(steps).to_csv(folder / "history.csv", index=False)
 
 
 if __name__ == "__main__":

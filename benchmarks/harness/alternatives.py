@@ -26,7 +26,7 @@ def alternatives(results: Iterable[Result]) -> list[dict]:
     """
     changes: dict[str, list[tuple[float, float]]] = {}
     for result in results:
-        if "error_products" in result.content:
+        if result.error_products:
             for choice, change in _changes(result).items():
                 changes.setdefault(choice, []).append(change)
     rows = []
@@ -47,12 +47,10 @@ def alternatives(results: Iterable[Result]) -> list[dict]:
 def _changes(result: Result) -> dict[str, tuple[float, float]]:
     """By choice the change on validation and on test windows."""
     members = list(result.members.values())
-    products = [
-        torch.tensor(result.content["error_products"][part], dtype=torch.float64) for part in ("validation", "test")
-    ]
+    products = [torch.tensor(result.error_products[part], dtype=torch.float64) for part in ("validation", "test")]
     validation = products[0]
-    shrinkage = result.content["settings"]["shrinkage"]
-    forms = list(dict.fromkeys(member["form"] for member in members))
+    shrinkage = result.settings["shrinkage"]
+    forms = list(dict.fromkeys(member.form for member in members))
 
     def best(rows: Iterable[int]) -> int:
         return min(rows, key=lambda row: validation[row, row].item())
@@ -61,12 +59,12 @@ def _changes(result: Result) -> dict[str, tuple[float, float]]:
         return [(weights @ part[rows][:, rows] @ weights).item() for part in products]
 
     def chosen(rows: Sequence[int], shrinkage: float = shrinkage, in_kinds: bool = True) -> list[float]:
-        kinds = [members[row]["kind"] for row in rows] if in_kinds else None
+        kinds = [members[row].kind for row in rows] if in_kinds else None
         return errors(rows, convex_weights(validation[rows][:, rows], shrinkage, kinds))
 
     every = list(range(len(members)))
-    by_form = {form: [row for row in every if members[row]["form"] == form] for form in forms}
-    plain = [row for row in every if not members[row]["alpha"] and not members[row]["beta"]]
+    by_form = {form: [row for row in every if members[row].form == form] for form in forms}
+    plain = [row for row in every if not members[row].alpha and not members[row].beta]
     taught = [row for row in every if row not in plain]
     found = {
         "equal weights": errors(every, torch.full((len(every),), 1 / len(every), dtype=torch.float64)),

@@ -89,5 +89,5 @@ def make_plan(chosen: Sequence[Cell], places: Places) -> Plan:
 def _seconds(step: Cell | TeacherCell, places: Places) -> float | None:
     """What a finished one took, as far as that is known."""
     if isinstance(step, Cell):
-        return Result.read(places.result(step)).content["seconds"]
+        return Result.read(places.result(step)).other["seconds"]
     return Journal(step, places).seconds()

@@ -77,9 +77,9 @@ def document(results: Sequence[Result], summary: dict, plots: dict[str, str], co
 
 
 def _introduction(results: Sequence[Result]) -> str:
-    context = sorted({result.content["settings"]["context_length"] for result in results})
-    torch = sorted({result.content["versions"]["torch"] for result in results})
-    devices = sorted({result.content["hardware"]["device"] for result in results})
+    context = sorted({result.settings["context_length"] for result in results})
+    torch = sorted({result.versions["torch"] for result in results})
+    devices = sorted({result.hardware["device"] for result in results})
     return (
         f"{len(results)} runs, look-back {', '.join(map(str, context))}, on {', '.join(devices)} with torch "
         f"{', '.join(torch)}. Errors are on standardised values, over all test windows; lower is better. A mean over "
@@ -209,10 +209,10 @@ def _commands(results: Sequence[Result]) -> str:
     """A collapsed list; the teachers' commands once, before the cells'."""
     teachers = {}
     for result in results:
-        teachers |= result.content["teacher_commands"]
+        teachers |= result.other["teacher_commands"]
     lines = [f"# teacher {name}\n{_command(command)}" for name, command in sorted(teachers.items())]
     for result in results:
-        content = result.content
+        content = result.other
         commit = (content["git_commit"] or "unknown").partition("-")
         about = f"{content['seconds']:.0f} s, OMP_NUM_THREADS={content['threads']}, commit {commit[0][:12]}"
         lines.append(f"# {result.name}: {about}{commit[1]}{commit[2]}\n{_command(content['command'])}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf._utils.files import write_json
 from timedistill_hf._utils.run_folder import RESULTS
+from timedistill_hf.evaluation.results import Results
 
 from .cells import Cell, Places, shown
 from .journal import Journal
@@ -46,7 +47,7 @@ def remove_checkpoints(folder: Path) -> None:
 def check_same(cell: Cell, places: Places) -> None:
     """Raise an [`InputError`] where the finished cell of that name was another one."""
     path = places.result(cell)
-    before = Result.read(path).content["cell"]
+    before = Result.read(path).cell
     now = json.loads(json.dumps(cell.identity()))
     for name in now:
         if before.get(name) != now[name]:
@@ -57,20 +58,16 @@ def check_same(cell: Cell, places: Places) -> None:
 
 
 @dataclass(frozen=True)
-class Result:
-    """One finished cell, as its JSON file has it."""
-
-    content: dict
+class Result(Results):
+    """One finished cell: the results of its run, and under `other` what it was and how it was run."""
 
     @classmethod
     def read(cls, path: Path) -> "Result":
         """An [`InputError`] names a file that this harness did not write."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            result = cls(content)
-            complete = all(isinstance(score["mse"], float) for score in result.models.values())
-            complete = complete and "student" in result.models and result.key and result.name and result.size
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            result = cls.from_json(path)
+            complete = "student" in result.models and result.key and result.name and result.size
+        except (InputError, KeyError, TypeError, ValueError):
             complete = False
         if not complete:
             raise InputError(
@@ -79,51 +76,42 @@ class Result:
         return result
 
     @property
+    def cell(self) -> dict:
+        return self.other["cell"]
+
+    @property
     def name(self) -> str:
-        return self.content["cell"]["name"]
+        return self.cell["name"]
 
     @property
     def dataset(self) -> str:
-        return self.content["cell"]["dataset"]
+        return self.cell["dataset"]
 
     @property
     def prediction_length(self) -> int:
-        return self.content["cell"]["prediction_length"]
+        return self.cell["prediction_length"]
 
     @property
     def variant(self) -> str:
-        return self.content["cell"]["variant"]
+        return self.cell["variant"]
 
     @property
     def base(self) -> str | None:
-        return self.content["cell"]["base"]
+        return self.cell["base"]
 
     @property
     def families(self) -> str:
-        return "+".join(teacher["family"] for teacher in self.content["cell"]["teachers"])
+        return "+".join(teacher["family"] for teacher in self.cell["teachers"])
 
     @property
     def seed(self) -> int:
-        return self.content["cell"]["seed"]
-
-    @property
-    def note(self) -> str:
-        """What is to be said wherever its figures are."""
-        return self.content["data"]["note"]
+        return self.cell["seed"]
 
     @property
     def size(self) -> tuple[int, int]:
         """Training rows and channels."""
-        first, last = self.content["data"]["rows"]["train"]
-        return last - first, len(self.content["data"]["columns"])
-
-    @property
-    def models(self) -> dict[str, dict]:
-        return self.content["models"]
-
-    @property
-    def members(self) -> dict[str, dict]:
-        return self.content.get("members") or {}
+        first, last = self.data.rows["train"]
+        return last - first, len(self.data.columns)
 
     @property
     def key(self) -> tuple[str, int, str, str]:
@@ -131,7 +119,7 @@ class Result:
         return (self.dataset, self.prediction_length, self.variant, self.families)
 
     def mse(self, role: str) -> float:
-        return self.models[role]["mse"]
+        return self.models[role].mse
 
 
 def load_results(folder: Path) -> list[Result]:

@@ -63,7 +63,7 @@ def _cell(runs: list[Result]) -> dict:
     first = runs[0]
     roles = {
         role: {
-            metric: spread([run.models[role][metric] for run in runs if role in run.models])
+            metric: spread([getattr(run.models[role], metric) for run in runs if role in run.models])
             for metric in ("mse", "mae")
         }
         for role in _roles(runs)
@@ -78,7 +78,7 @@ def _cell(runs: list[Result]) -> dict:
         "is_base": first.base is None,
         "teachers": first.families,
         "seeds": [run.seed for run in runs],
-        "note": first.note,
+        "note": first.data.note,
         "roles": roles,
         "better_control": better,
         "against_better_control": percent(student, controls[better]) if better else None,
@@ -109,7 +109,7 @@ def _average(runs: list[Result]) -> dict:
         "dataset": slug(first.dataset),
         "variant": first.variant,
         "teachers": first.families,
-        "note": first.note,
+        "note": first.data.note,
         "horizons": sorted(horizons),
         "has_all_horizons": complete,
         "seeds": {"min": min(seeds), "max": max(seeds)},
@@ -126,7 +126,7 @@ def _average(runs: list[Result]) -> dict:
 
 def _published(runs: list[Result]) -> Published | None:
     """The published figures where the runs saw the same data: the whole benchmark, split as usual, that look-back."""
-    flags = [run.content["cell"]["flags"] for run in runs]
+    flags = [run.cell["flags"] for run in runs]
     is_same = all(
         int(own.get("context_length") or CONTEXT_LENGTH) == CONTEXT_LENGTH
         and all(own.get(name) is None for name in _OTHER_DATA)
@@ -175,7 +175,7 @@ def _members(bases: list[Result]) -> list[dict]:
             own = [run.members[name] for run in runs if name in run.members]
             means = {}
             for field in _MEMBER_FIELDS:
-                values = [member[field] for member in own if member.get(field) is not None]
+                values = [value for member in own if (value := getattr(member, field)) is not None]
                 means[field] = statistics.fmean(values) if values else None
             about = {"dataset": slug(dataset), "variant": variant, "teachers": families, "member": name}
             found.append(about | means | {"runs": len(own)})

@@ -7,9 +7,10 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 
+from benchmarks.model_cards import EXAMPLE, EXAMPLE_PLOTS, example_card
+from examples.make_tiny_student import write_history
 from tests.cards.helper import ROOT, TINY, check_private, snippets
 from timedistill_hf import Forecaster, TimeDistillForPrediction, load_series, make_windows
-from timedistill_hf.cards.example import FOLDER, PLOTS, example_card, write_history
 
 
 def test_its_test_mse_is_what_the_card_says():
@@ -56,5 +57,5 @@ def test_it_is_small_and_holds_no_pickle():
     files = [path for path in TINY.iterdir() if path.is_file() and "__pycache__" not in str(path)]
     assert sum(path.stat().st_size for path in files) < 130_000
     assert {path.suffix for path in files} == {".json", ".safetensors", ".md", ".csv", ".png"}
-    assert {path.name for path in files if path.suffix == ".png"} == set(PLOTS)
-    assert TINY == ROOT / FOLDER
+    assert {path.name for path in files if path.suffix == ".png"} == set(EXAMPLE_PLOTS)
+    assert TINY == ROOT / EXAMPLE

@@ -87,18 +87,18 @@ def test_lineage_of_one_teacher_tells_its_score_and_weights():
     assert "alpha 0.25 on its forecast and beta 1.5 on its feature" in text
 
 
-def test_a_feature_that_was_not_heard_is_not_told():
+def test_a_feature_that_was_not_used_is_not_told():
     def text(**settings):
         content = results(settings=settings, teacher={"signal": "stored forecasts"})
         return " ".join(section(student_card(content, "x"), "Lineage").split())
 
     assert "with the weight alpha 0.25 on its forecast, its feature unused, beside" in text(alpha=0.25, beta=1.5)
-    assert "No teacher has a part in this student: alpha is 0 and it heard no features" in text(alpha=0.0, beta=1.5)
+    assert "The teacher was not used: alpha is 0, and its features were not stored" in text(alpha=0.0, beta=1.5)
 
 
 def test_nobody_is_said_to_have_taught_who_did_not():
     text = student_card(results(settings={"alpha": 0.0, "beta": 0.0}), "x").content
-    assert "No teacher has a part in this student" in text
+    assert "The teacher was not used" in text
     assert "Distilled from" not in text
 
 
@@ -119,7 +119,7 @@ def test_members_that_count_and_no_others():
         "c": MEMBER | {"form": "cycle", "weight": 0.0, "weight_no_kd": 0.0},
     }
     text = section(student_card(results(members=members), "x"), "Lineage")
-    assert "members that heard it have 25% of the weight" in text
+    assert "members trained with the teacher have 25% of the weight" in text
     assert "Of 3 candidates 2 count" in text
     assert "| periodic " in text
     assert "cycle" not in text

@@ -25,7 +25,6 @@ from timedistill_hf import (
     store_signal,
 )
 from timedistill_hf.cards import trainer_card
-from timedistill_hf.cards.trained import saved_step
 from timedistill_hf.data import load_series, make_windows
 from timedistill_hf.teachers.combined import SeveralTeachers
 from timedistill_hf.training.closed_form import ClosedForm
@@ -63,7 +62,7 @@ def test_a_distilled_student_names_its_teacher_and_its_validation_error(data, te
     trainer.save_model()
     trainer.create_model_card()
     text, metadata = read(tmp_path / "student")
-    assert "Distilled from **itransformer**, with the weight alpha 0.5 on its forecast and beta 0.25" in text
+    assert "Distilled from **itransformer**, with the weights alpha 0.5 on its forecast and beta 0.25" in text
     best = min(entry["eval_mse"] for entry in trainer.state.log_history if "eval_mse" in entry)
     assert f"On all validation windows, on standardised values: MSE {best:.4f}" in text
     found = metadata["model-index"][0]["results"][0]
@@ -157,7 +156,7 @@ def test_fine_tuning_tells_where_it_began(data, tmp_path):
     trainer = trained(data, tmp_path / "second", model, max_steps=1)
     trainer.create_model_card(finetuned_from="me/first", tags="mine", dataset_tags="me/data", license="mit")
     text, metadata = read(tmp_path / "second")
-    assert "Training went on from a model that was saved before." in text
+    assert "Training continued from a model that was saved before." in text
     assert metadata["base_model"] == "me/first"
     assert metadata["datasets"] == ["me/data"]
     assert metadata["license"] == "mit"
@@ -240,7 +239,7 @@ def test_a_solved_model_has_the_error_of_the_ridge_that_was_taken(data, tmp_path
     assert f"MSE {errors[-1]:.4f}" not in text
     assert "Solved in closed form" in text
     assert f"(input_noise {config.input_noise:g})" in text
-    assert "They were seen to choose the ridge" in text
+    assert "They were used to choose the ridge" in text
 
 
 def test_what_is_saved_is_the_best_step_or_the_last(data, tmp_path):
@@ -251,7 +250,7 @@ def test_what_is_saved_is_the_best_step_or_the_last(data, tmp_path):
     def step(**changes):
         from timedistill_hf.cards import Trained
 
-        return saved_step(Trained(trainer.model.config, args=args, log_history=log, steps=3, **changes))
+        return Trained(trainer.model.config, args=args, log_history=log, steps=3, **changes).saved_step
 
     assert step() == 2
     args.greater_is_better = True

@@ -13,7 +13,7 @@ from tests.conftest import CHANNELS, CONTEXT, HORIZON
 from timedistill_hf import TimeDistillForPrediction
 from timedistill_hf.evaluation.evaluate_model import score_models
 from timedistill_hf.evaluation.latency import conditions, interleave, measure_latency, spread, stopwatch
-from timedistill_hf.evaluation.report import measured_on, milliseconds_text
+from timedistill_hf.evaluation.results import Results, Score, Spread, milliseconds_text
 from timedistill_hf.student.fusing_timedistill import FusedStudent
 from timedistill_hf.student.modeling_timedistill import TimeDistillOutput
 
@@ -150,13 +150,13 @@ def test_the_spread_is_that_of_numpy():
 def test_results_hold_it_and_say_how(data):
     scores = score_models({"linear": (Fake(), data)}, batch_size=16)["linear"]
     assert scores["milliseconds"] == scores["latency"]["32"]["median"]
-    one = {"milliseconds": 18.72, "latency": {"32": {"low": 18.2, "median": 18.72, "high": 19.91}}}
+    one = Score(0.1, 0.1, milliseconds=18.72, latency={"32": Spread(18.72, 18.2, 19.91)})
     assert milliseconds_text([one]) == "18.7 (18.2 to 19.9)"
-    assert milliseconds_text([one, {"milliseconds": 0.3}]) == "9.51 (0.3 to 18.7)"
-    assert measured_on({"latency": conditions("cpu")}) == "cpu, 1 thread, processor time"
+    assert milliseconds_text([one, Score(0.1, 0.1, milliseconds=0.3)]) == "9.51 (0.3 to 18.7)"
+    assert Results({}, latency=conditions("cpu")).measured_on == "cpu, 1 thread, processor time"
     assert conditions("cuda:1") == {"device": "cuda", "threads": 1, "clock": "cuda events"}
 
 
 def test_results_from_before_there_was_a_spread():
-    assert milliseconds_text([{"milliseconds": 113.0}]) == "113.0"
-    assert measured_on({"hardware": {"device": "cpu", "threads": 2}}) == "cpu, 2 threads, wall time"
+    assert milliseconds_text([Score(0.1, 0.1, milliseconds=113.0)]) == "113.0"
+    assert Results({}, hardware={"device": "cpu", "threads": 2}).measured_on == "cpu, 2 threads, wall time"

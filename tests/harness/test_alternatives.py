@@ -25,7 +25,9 @@ def errors():
 
 def result(errors) -> Result:
     products = {part: (each @ each.T / each.shape[1]).tolist() for part, each in errors.items()}
-    return Result({"members": MEMBERS, "error_products": products, "settings": {"shrinkage": 0.5}})
+    return Result.from_dict(
+        {"models": {}, "members": MEMBERS, "error_products": products, "settings": {"shrinkage": 0.5}}
+    )
 
 
 def best_weights(errors, rows, shrinkage, in_kinds=True):
@@ -72,7 +74,7 @@ def test_changes_are_those_of_the_forecasts(errors):
 def test_runs_are_averaged_and_others_left_out(errors):
     other = {part: each[[0, 1, 3, 2]] for part, each in errors.items()}
     single = [{row["choice"]: row["change"] for row in alternatives([result(each)])} for each in (errors, other)]
-    together = alternatives([result(errors), Result({"members": MEMBERS}), result(other)])
+    together = alternatives([result(errors), Result.from_dict({"models": {}, "members": MEMBERS}), result(other)])
     for row in together:
         values = [each[row["choice"]] for each in single]
         assert row["runs"] == 2

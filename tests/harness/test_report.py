@@ -36,10 +36,9 @@ def written(tmp_path):
         is_there = is_there and not (cell.dataset == "etth1" and cell.seed == 2)
         if is_there and (cell.base is None or cell.dataset in ("weather", "etth1")):
             errors[cell.name] = dict(zip(ROLES, rng.uniform(0.2, 0.4, len(ROLES)).tolist()))
-            members = {
-                "linear": {"validation_mse": 0.5, "mse": 0.25 * cell.seed, "weight": 0.1 * cell.seed, "alpha": None},
-                "cycle": {"validation_mse": 0.25, "mse": 0.125, "weight": 1 - 0.1 * cell.seed, "alpha": 0.5},
-            }
+            linear = {"validation_mse": 0.5, "mse": 0.25 * cell.seed, "weight": 0.1 * cell.seed, "alpha": 0.0}
+            cycle = {"validation_mse": None, "mse": 0.125, "weight": 1 - 0.1 * cell.seed, "alpha": 0.5}
+            members = {name: {"form": name, "beta": 0.0} | own for name, own in (("linear", linear), ("cycle", cycle))}
             note = "a part" if "_sub" in cell.dataset else ""
             finished(
                 cell,
@@ -186,8 +185,8 @@ def test_members(written):
         ("weather", "linear", 8), ("weather", "cycle", 8),
     ]  # fmt: skip
     linear, cycle = members
-    assert (linear["weight"], linear["mse"], linear["alpha"]) == (pytest.approx(0.15), pytest.approx(0.375), None)
-    assert (cycle["weight"], cycle["validation_mse"], cycle["alpha"]) == (pytest.approx(0.85), 0.25, 0.5)
+    assert (linear["weight"], linear["mse"], linear["alpha"]) == (pytest.approx(0.15), pytest.approx(0.375), 0.0)
+    assert (cycle["weight"], cycle["validation_mse"], cycle["alpha"]) == (pytest.approx(0.85), None, 0.5)
 
 
 def test_the_document(written):

@@ -16,7 +16,7 @@ from timedistill_hf.objective import multi_period_loss, multi_scale_loss
 from timedistill_hf.plots import forecast_figure, multi_period_figure, multi_scale_figure, sample_forecasts
 from timedistill_hf.plots.multi_period import divergence
 from timedistill_hf.plots.multi_scale import scale_distances
-from timedistill_hf.plots.units import time_unit
+from timedistill_hf.plots.style import time_unit
 
 
 FIGURES = (forecast_figure, multi_scale_figure, multi_period_figure)

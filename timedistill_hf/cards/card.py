@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 
@@ -174,27 +174,14 @@ class CardContent:
             pipeline_tag=TASK,
             tags=list(dict.fromkeys([*usual, *self.tags])),
         )
-        card = ModelCard.from_template(
-            card_data,
-            template_str=(files("timedistill_hf") / "templates/model_card.md").read_text(encoding="utf-8"),
-            title=self.title,
-            summary=self.summary,
-            sections=[(heading, text) for heading, text in self.sections if text],
-            plots=[(CAPTIONS.get(name, name), name) for name in self.plots],
-            how_to_make=self.how_to_make,
-            history=self.history,
-            history_file=self.history_file,
-            repo=json.dumps(repo, ensure_ascii=False),
-            context_length=self.context_length,
-            prediction_length=self.prediction_length,
-            num_input_channels=self.num_input_channels,
-            loads_without_package=self.loads_without_package,
-            transformers_class=self.transformers_class,
-            limits=self.limits,
-            licence=self._licence(),
-            is_distilled=self.is_distilled,
-            version=self.version,
-        )
+        shown_as = {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "repo": json.dumps(repo, ensure_ascii=False),
+            "sections": [(heading, text) for heading, text in self.sections if text],
+            "plots": [(CAPTIONS.get(name, name), name) for name in self.plots],
+            "licence": self._licence(),
+        }
+        template = (files("timedistill_hf") / "templates/model_card.md").read_text(encoding="utf-8")
+        card = ModelCard.from_template(card_data, template_str=template, **shown_as)
         card.content = card.content.rstrip() + "\n"
         return card
 
@@ -233,10 +220,40 @@ def names(columns: Sequence[str], most: int = 6) -> str:
     return ", ".join(plain(column) for column in columns[:most]) + (", ..." if len(columns) > most else "")
 
 
-def settings_table(settings: dict[str, object]) -> str:
+def lengths_text(context_length: int, horizons: int | str, columns: Sequence[str]) -> str:
+    """What it forecasts from what: "looks back 96 steps and forecasts the next 24 of 6 channels"."""
+    of = f" of {len(columns)} channels" if len(columns) > 1 else f" of `{plain(columns[0])}`" if columns else ""
+    return f"looks back {context_length} steps and forecasts the next {horizons}{of}"
+
+
+def columns_text(columns: Sequence[str], freq: str | None, season: int) -> str:
+    """Channels, clock and season."""
+    count = f"{len(columns)} channel{'s' if len(columns) > 1 else ''}"
+    every = f", a step every {freq}" if freq else ""
+    return f"{count} ({names(columns)}){every}, a season of {season} steps."
+
+
+def limits_text(context_length: int | None) -> str:
+    """What holds of every model here."""
+    reads = f"reads exactly {context_length} steps, and gives" if context_length else "gives"
+    return (
+        f"Trained on one data set with one split; nothing is known about others. It {reads} point forecasts without "
+        "uncertainty."
+    )
+
+
+def settings_table(settings: Mapping[str, object]) -> str:
     """Two columns; what is `None` is left out."""
-    rows = [(name, value) for name, value in settings.items() if value is not None]
+    rows = [(name, shown(value)) for name, value in settings.items() if value is not None]
     return tabulate(rows, ["setting", "value"], "github", disable_numparse=True) if rows else ""
+
+
+def shown(value: object) -> str:
+    """A setting for people."""
+    value = getattr(value, "value", value)  # of an enum
+    if isinstance(value, (list, tuple)):
+        return "; ".join(plain(each) for each in value)
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else plain(value)
 
 
 def history_note(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import transformers
 from huggingface_hub import ModelCard
 from transformers import PreTrainedConfig, Trainer, TrainingArguments
 
@@ -19,8 +20,10 @@ from .card import (
     CardContent,
     DataSource,
     Measured,
+    columns_text,
     history_note,
-    names,
+    lengths_text,
+    limits_text,
     plain,
     settings_table,
     shown_repo,
@@ -30,12 +33,14 @@ from .card import (
 if TYPE_CHECKING:
     from ..training.forecast_trainer import Ridge
 
-_ARGUMENTS = (
-    "alpha", "beta", "num_scales", "temperature", "kl_reduction", "kl_floor", "teacher_loss", "loss",
-    "frequency_weight", "learning_rate", "lr_scheduler_type", "lr_epoch_decay", "weight_decay", "max_grad_norm",
-    "per_device_train_batch_size", "gradient_accumulation_steps", "world_size", "early_stopping_patience", "seed",
+_OF_THE_OBJECTIVE = (
+    "alpha", "beta", "num_scales", "temperature", "kl_reduction", "kl_floor", "teacher_loss",
 )  # fmt: skip
-_OF_THE_OBJECTIVE = _ARGUMENTS[:7]
+_ARGUMENTS = (
+    *_OF_THE_OBJECTIVE, "loss", "frequency_weight", "learning_rate", "lr_scheduler_type", "lr_epoch_decay",
+    "weight_decay", "max_grad_norm", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size",
+    "early_stopping_patience", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,46 @@ class Trained:
     ridges: Sequence["Ridge"] = ()
     steps: int = 0
     epochs: float | None = None
-    windows: Mapping[str, int] | None = None
+    windows: Mapping[str, int] = field(default_factory=dict)
     lineage: str = ""
     base_model: Sequence[str] = ()
     is_distilled: bool = False
     test: Mapping[str, float] | None = None
     licence: Mapping[str, str] = field(default_factory=dict)
     teachers_licences: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def columns(self) -> Sequence[str]:
+        return self.processor.columns if self.processor is not None else ()
+
+    @property
+    def lengths(self) -> tuple[int | None, int | None]:
+        """Look-back and horizon: the processor's, which may be longer than a context with lags, else the model's."""
+        of = self.config if self.processor is None else self.processor
+        return getattr(of, "context_length", None), getattr(of, "prediction_length", None)
+
+    @property
+    def num_input_channels(self) -> int | None:
+        return len(self.columns) or getattr(self.config, "num_input_channels", None)
+
+    @property
+    def saved_step(self) -> int | None:
+        """The step whose weights are saved: the best one's where that is loaded at the end, else the last."""
+        evaluations = [entry for entry in self.log_history if "eval_mse" in entry and "step" in entry]
+        if self.args is None or not self.args.load_best_model_at_end or not evaluations:
+            return self.steps or None
+        metric = f"eval_{(self.args.metric_for_best_model or 'loss').removeprefix('eval_')}"
+        choose = max if self.args.greater_is_better else min
+        return choose(evaluations, key=lambda entry: entry[metric])["step"]
+
+    def errors(self) -> tuple[Mapping[str, float] | None, str]:
+        """Those of the weights that are saved, on test or else on validation windows, and which these are."""
+        if self.test is not None:
+            return self.test, "test"
+        if self.ridges:
+            return {"mse": min(ridge.validation_mse for ridge in self.ridges)}, "validation"
+        of_step = [entry for entry in self.log_history if entry.get("step") == self.saved_step]
+        return _logged(of_step, "eval"), "validation"
 
 
 def trainer_card(
@@ -100,6 +138,7 @@ def trainer_card(
         lineage = f"{lineage} {_fine_tuned(origin)}".strip()
         licences = [*licences, licence_of(model.config.name_or_path, getattr(model.config, "_commit_hash", None))]
     processor = trainer.processing_class
+    parts = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
     trained = Trained(
         config=model.config,
         parameters=None if trainer.is_fsdp_enabled else _own_parameters(model),
@@ -109,7 +148,7 @@ def trainer_card(
         ridges=getattr(trainer, "ridges", ()),
         steps=trainer.state.global_step,
         epochs=trainer.state.epoch,
-        windows=_windows(trainer),
+        windows={name: len(windows) for name, windows in parts.items() if hasattr(windows, "__len__")},
         lineage=lineage,
         base_model=[*base_model, *([origin] if origin else [])],
         is_distilled=is_distilled,
@@ -138,34 +177,30 @@ def trained_card(
         license: of the weights; where `None`, that of what it was made from, if that is known.
         datasets: Hub ids of the data, beside what the processor knows.
     """
-    config, processor = trained.config, trained.processor
-    own_code = _travels(config)
-    context, horizon = _lengths(trained)
+    processor = trained.processor
+    context, horizon = trained.lengths
     source = DataSource.of(processor.dataset) if processor is not None and processor.dataset else None
-    errors, split = trained.test, "test"
-    if errors is None:
-        errors, split = _saved_errors(trained), "validation"
-    measured = []
-    if errors is not None and context and horizon:
-        measured = [Measured(errors, split, context, horizon)]
+    errors, split = trained.errors()
+    has_measured = errors is not None and context and horizon
+    steps = f": {context} to {horizon} steps" if context and horizon else ""
     return CardContent(
         repo=repo,
-        title=_title(trained, repo, context, horizon),
-        summary=_summary(trained, context, horizon),
+        title=f"{plain(source.name if source else shown_repo(repo))}{steps}",
+        summary=_summary(trained),
         sections=[
             ("Lineage", trained.lineage),
             ("Data", _data(trained, source, datasets)),
             ("Training", _training(trained)),
             ("Results", _results(errors, split, bool(trained.ridges))),
         ],
-        limits=_limits(context),
+        limits=limits_text(context),
         version=__version__,
         is_distilled=trained.is_distilled,
         context_length=context,
         prediction_length=horizon,
-        num_input_channels=_channel_count(trained),
+        num_input_channels=trained.num_input_channels,
         data=source,
-        measured=measured,
+        measured=[Measured(errors, split, context, horizon)] if has_measured else [],
         base_model=list(dict.fromkeys(trained.base_model)),
         licence={"license": license} if license else trained.licence,
         teachers_licences=trained.teachers_licences,
@@ -175,54 +210,25 @@ def trained_card(
         plots=plots,
         history=processor
         and history_note(processor.columns, processor.context_length, processor.timestamp_column, processor.id_column),
-        loads_without_package=own_code and context is not None and _channel_count(trained) is not None,
-        transformers_class=_transformers_class(config),
+        loads_without_package=_has_own_code(trained.config) and bool(context and trained.num_input_channels),
+        transformers_class=_transformers_class(trained.config),
     ).card()
 
 
-def saved_step(trained: Trained) -> int | None:
-    """The step whose weights are saved: the best one's where that is loaded at the end, else the last."""
-    evaluations = [entry for entry in trained.log_history if "eval_mse" in entry and "step" in entry]
-    if trained.args is None or not trained.args.load_best_model_at_end or not evaluations:
-        return trained.steps or None
-    metric = f"eval_{(trained.args.metric_for_best_model or 'loss').removeprefix('eval_')}"
-    choose = max if trained.args.greater_is_better else min
-    return choose(evaluations, key=lambda entry: entry[metric])["step"]
-
-
-def _saved_errors(trained: Trained) -> dict[str, float] | None:
-    """The validation errors of what is saved: of the best ridge, or of its own step, the latest of several."""
-    if trained.ridges:
-        return {"mse": min(ridge.validation_mse for ridge in trained.ridges)}
-    step = saved_step(trained)
-    return _logged([entry for entry in trained.log_history if entry.get("step") == step], "eval")
-
-
 def _logged(log_history: Sequence[Mapping], prefix: str) -> dict[str, float] | None:
-    found = None
-    for entry in log_history:
-        if f"{prefix}_mse" in entry:
-            found = {name: entry[f"{prefix}_{name}"] for name in ("mse", "mae") if f"{prefix}_{name}" in entry}
-    return found
+    """The last errors that were logged with that prefix."""
+    found = [entry for entry in log_history if f"{prefix}_mse" in entry]
+    names = [name for name in ("mse", "mae") if found and f"{prefix}_{name}" in found[-1]]
+    return {name: found[-1][f"{prefix}_{name}"] for name in names} or None
 
 
-def _summary(trained: Trained, context: int | None, horizon: int | None) -> str:
-    config = trained.config
+def _summary(trained: Trained) -> str:
+    config, (context, horizon) = trained.config, trained.lengths
     is_student = isinstance(config, TimeDistillConfig)
     kind = f"student of TimeDistill ({config.architecture})" if is_student else config.model_type
     size = f", {trained.parameters:,} parameters" if trained.parameters else ""
-    reads = f" It looks back {context} steps and forecasts the next {horizon}" if context and horizon else ""
-    columns = trained.processor.columns if trained.processor is not None else []
-    of = f" of {len(columns)} channels" if len(columns) > 1 else f" of `{plain(columns[0])}`" if columns else ""
-    article = "An" if kind[0] in "aeiou" else "A"
-    return f"{article} {kind}{size}.{f'{reads}{of}.' if reads else ''}"
-
-
-def _title(trained: Trained, repo: str, context: int | None, horizon: int | None) -> str:
-    processor = trained.processor
-    what = plain(processor.dataset) if processor is not None and processor.dataset else plain(shown_repo(repo))
-    steps = f": {context} to {horizon} steps" if context and horizon else ""
-    return f"{what}{steps}"
+    reads = f" It {lengths_text(context, horizon, trained.columns)}." if context and horizon else ""
+    return f"{'An' if kind[0] in 'aeiou' else 'A'} {kind}{size}.{reads}"
 
 
 def _data(trained: Trained, source: DataSource | None, datasets: Sequence[str]) -> str:
@@ -233,16 +239,12 @@ def _data(trained: Trained, source: DataSource | None, datasets: Sequence[str]) 
     elif datasets:
         parts.append(f"{', '.join(map(plain, datasets))}.")
     if processor is not None:
-        every = f", a step every {processor.freq}" if processor.freq else ""
-        count = len(processor.columns)
         parts.append(
-            f"{count} channel{'s' if count > 1 else ''} ({names(processor.columns)}){every}, a season of "
-            f"{processor.season} steps. Each is standardised with the mean and deviation of its train rows, which "
-            "`preprocessor_config.json` holds."
+            f"{columns_text(processor.columns, processor.freq, processor.season)} Each is standardised with the mean "
+            "and deviation of its train rows, which `preprocessor_config.json` holds."
         )
-    windows = trained.windows or {}
-    if windows:
-        parts.append(f"{', '.join(f'{count:,} {name} windows' for name, count in windows.items())}.")
+    if trained.windows:
+        parts.append(f"{', '.join(f'{count:,} {name} windows' for name, count in trained.windows.items())}.")
     return " ".join(parts)
 
 
@@ -256,52 +258,24 @@ def _training(trained: Trained) -> str:
     if not trained.steps or trained.args is None:
         return ""
     epochs = f" ({trained.epochs:.3g} epochs)" if trained.epochs else ""
-    step = saved_step(trained)
+    step = trained.saved_step
     kept = f" What is saved is the best on validation, of step {step:,}." if step and step != trained.steps else ""
     hidden = () if trained.is_distilled else _OF_THE_OBJECTIVE
-    values = {name: _shown(getattr(trained.args, name, None)) for name in _ARGUMENTS if name not in hidden}
+    values = {name: getattr(trained.args, name, None) for name in _ARGUMENTS if name not in hidden}
     horizon = getattr(trained.config, "prediction_length", None)
     if "num_scales" in values and horizon is not None:
-        values["num_scales"] = values["num_scales"] or str(scales_that_fit(horizon))
+        values["num_scales"] = values["num_scales"] or scales_that_fit(horizon)
     count = f"{trained.steps:,} step{'s' if trained.steps != 1 else ''}"
     return f"{count}{epochs}.{kept}\n\n{settings_table(values)}"
-
-
-def _shown(value: object) -> str | None:
-    if value is None:
-        return None
-    value = getattr(value, "value", value)
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _results(errors: Mapping[str, float] | None, split: str, is_solved: bool) -> str:
     if errors is None:
         return ""
     text = ", ".join(f"{name.upper()} {value:.4f}" for name, value in errors.items())
-    used = "to choose the ridge" if is_solved else "while training went on, for early stopping and the best checkpoint"
-    chosen = f" They were seen {used}, and look better than new data will."
+    used = "to choose the ridge" if is_solved else "during training, for early stopping and the best checkpoint"
+    chosen = f" They were used {used}, and look better than new data will."
     return f"On all {split} windows, on standardised values: {text}.{chosen if split == 'validation' else ''}"
-
-
-def _limits(context: int | None) -> str:
-    reads = f"It reads exactly {context} steps, and gives" if context else "It gives"
-    return (
-        f"Trained on one data set with one split; nothing is known about others. {reads} point forecasts without "
-        "uncertainty."
-    )
-
-
-def _lengths(trained: Trained) -> tuple[int | None, int | None]:
-    """Look-back and horizon: the processor's, which may be longer than a context with lags, else the model's."""
-    if trained.processor is not None:
-        return trained.processor.context_length, trained.processor.prediction_length
-    return tuple(getattr(trained.config, name, None) for name in ("context_length", "prediction_length"))
-
-
-def _channel_count(trained: Trained) -> int | None:
-    if trained.processor is not None:
-        return len(trained.processor.columns)
-    return getattr(trained.config, "num_input_channels", None)
 
 
 def _own_parameters(model) -> int:
@@ -310,25 +284,18 @@ def _own_parameters(model) -> int:
     return sum(value.numel() for name, value in named if not name.startswith(f"{REGRESSOR_NAME}."))
 
 
-def _windows(trainer: Trainer) -> dict[str, int]:
-    parts = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
-    return {name: len(windows) for name, windows in parts.items() if hasattr(windows, "__len__")}
-
-
 def _fine_tuned(origin: str | None) -> str:
     if origin is None:
-        return "Training went on from a model that was saved before."
+        return "Training continued from a model that was saved before."
     return f"Fine-tuned from [{origin}](https://huggingface.co/{origin})."
 
 
-def _travels(config: PreTrainedConfig) -> bool:
+def _has_own_code(config: PreTrainedConfig) -> bool:
     """Whether the model is one of this package whose code is saved beside the weights."""
     return type(config).__module__.startswith("timedistill_hf.") and getattr(config, "_auto_class", None) is not None
 
 
 def _transformers_class(config: PreTrainedConfig) -> str | None:
-    import transformers
-
     architecture = (config.architectures or [None])[0]
     is_stock = type(config).__module__.startswith("transformers.")
     return architecture if is_stock and architecture is not None and hasattr(transformers, architecture) else None

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from tabulate import tabulate
 
 from .._utils.errors import InputError
 from .._utils.files import write_json
 from .._utils.run_folder import STORED_FORECASTS
 
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = 1
 _TITLES = {
@@ -78,9 +80,9 @@ class Member:
     """
 
     form: str
-    kind: str
     alpha: float
     beta: float
+    kind: str = ""
     parameters: int | None = None
     weight: float = 0.0
     weight_no_kd: float = 0.0
@@ -183,7 +185,7 @@ class Results:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"no results of a run ({error!r}): give what a run wrote as results.json") from error
+            raise InputError("no results of a run: give what a finished one wrote as results.json") from error
 
     @classmethod
     def from_json(cls, path: str | Path) -> "Results":
@@ -191,7 +193,7 @@ class Results:
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except InputError as error:
-            raise InputError(f"{str(path)!r}: {error}") from error
+            raise InputError(f"{str(path)!r} holds {error}") from error
         except (OSError, ValueError) as error:
             raise InputError(f"{str(path)!r} cannot be read ({error}): give the results.json of a run") from error
 
@@ -240,18 +242,12 @@ class Results:
 
     def table(self, tablefmt: str = "github") -> str:
         """The models as a table for people: test errors, size, time."""
-        rows = []
-        for role in self.roles:
-            score = self.models[role]
-            numbers = [f"{score.mse:.4f}", f"{score.mae:.4f}", f"{score.units.mase:.3f}"]
-            size = "-" if score.parameters is None else f"{score.parameters:,}"
-            rows.append([title(role), *numbers, size, milliseconds_text([score])])
-        headers = ["model", "test MSE (standardised)", "test MAE (standardised)", "MASE", "parameters", "ms, batch 32"]
-        align = ("left", *["right"] * 5)
-        return tabulate(rows, headers=headers, tablefmt=tablefmt, disable_numparse=True, colalign=align)
+        return results_table([self], tablefmt)
 
-    def leaderboard(self) -> pd.DataFrame:
+    def leaderboard(self) -> "pd.DataFrame":
         """The models, the lowest test MSE first: `model`, `MSE`, `MAE`, `MASE`, `parameters`, `milliseconds`."""
+        import pandas as pd
+
         rows = [
             {
                 "model": title(role),
@@ -271,6 +267,21 @@ def title(role: str) -> str:
     return _TITLES.get(role, role.replace("_", " ", 1))
 
 
+def results_table(runs: Sequence[Results], tablefmt: str = "github") -> str:
+    """The models that all runs have: test errors, size, time; of several seeds the mean and the range."""
+    rows = []
+    for role in runs[0].roles:
+        scores = [run.models[role] for run in runs if role in run.models]
+        if len(scores) == len(runs):
+            errors = [mean_text([score.mse for score in scores]), mean_text([score.mae for score in scores])]
+            mase = mean_text([score.units.mase for score in scores], 3)
+            sizes = [score.parameters for score in scores if score.parameters is not None]
+            rows.append([title(role), *errors, mase, range_text(sizes), milliseconds_text(scores)])
+    headers = ["model", "test MSE (standardised)", "test MAE (standardised)", "MASE", "parameters", "ms, batch 32"]
+    align = ("left", *["right"] * 5)
+    return tabulate(rows, headers=headers, tablefmt=tablefmt, disable_numparse=True, colalign=align)
+
+
 def milliseconds_text(scores: Sequence[Score]) -> str:
     """Of a batch of 32, with the middle half of the rounds; of several seeds the mean of the medians and their range.
 
@@ -284,6 +295,18 @@ def milliseconds_text(scores: Sequence[Score]) -> str:
         low, high = scores[0].latency["32"].low, scores[0].latency["32"].high
     middle, low, high = (f"{value:.3g}" if value < 10 else f"{value:.1f}" for value in (fmean(values), low, high))
     return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def mean_text(values: Sequence[float], digits: int = 4) -> str:
+    """The mean, and the range where there is one."""
+    mean, low, high = (f"{value:.{digits}f}" for value in (fmean(values), min(values), max(values)))
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def range_text(values: Sequence[float], form: str = ",") -> str:
+    """The lowest and the highest, or the one that there is; a dash for none."""
+    low, high = (f"{value:{form}}" for value in (min(values), max(values))) if values else ("-", "-")
+    return low if low == high else f"{low} to {high}"
 
 
 def _read(kind: type, content: Mapping, **replaced):

@@ -4,8 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .sample import ForecastSample
-from .style import STYLES, new_figure, tidy
-from .units import time_unit
+from .style import STYLES, new_figure, tidy, time_unit
 
 
 def forecast_figure(sample: ForecastSample) -> Figure:

@@ -7,8 +7,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ..objective.multi_period import period_log_distribution
 from .sample import ForecastSample
-from .style import STYLES, legend_below, new_figure, tidy
-from .units import time_unit
+from .style import STYLES, legend_below, new_figure, tidy, time_unit
 
 
 _MARKERS = {"truth": "x", "teacher": "s", "student": "o"}

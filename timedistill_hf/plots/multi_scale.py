@@ -4,8 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .sample import ForecastSample
-from .style import STYLES, legend_below, new_figure, tidy
-from .units import time_unit
+from .style import STYLES, legend_below, new_figure, tidy, time_unit
 
 
 def pooled(values: np.ndarray, size: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The plots of a run: those that it writes beside its card, and the same again from its folder."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,6 +13,7 @@ from .._utils.files import read_json
 from .._utils.run_folder import HISTORY, RESULTS
 from ..data import load_data
 from ..data.windows import ForecastData
+from ..evaluation.results import Results
 from ..settings.outputs import PlotSettings
 from ..settings.run import DataSettings
 from ..signal_store.table import TableTeacher, is_table
@@ -41,7 +41,7 @@ def plot_run(
     run: Path,
     data: ForecastData,
     models: Mapping[str, nn.Module],
-    results: dict,
+    results: Results | Mapping,
     device: torch.device | str = "cpu",
 ) -> list[str]:
     """Draw all plots of a run that there are numbers for, and give their file names in `output`.
@@ -50,9 +50,10 @@ def plot_run(
         run: its folder, for the trainers' logs.
         data: with calendar features where the teacher needs them.
         models: `"student"` and, where it can be had, `"teacher"`, on `device`.
-        results: what `results.json` holds or will hold.
+        results: of the run, or what `results.json` holds or will hold.
     """
-    settings = results["settings"]
+    results = Results.from_dict(results)
+    settings = results.settings
     sample = sample_forecasts(data, models, device=device)
     figures = {
         FORECAST: forecast_figure(sample),
@@ -67,15 +68,13 @@ def plot_run(
     return list(drawn)
 
 
-def histories(run: Path, results: dict) -> dict[str, list[dict]]:
+def histories(run: Path, results: Results) -> dict[str, list[dict]]:
     """The trainers' logs that a run's folder holds, by what they trained; of a combination, those that count first."""
     own = read_json(run / HISTORY, [])
     if isinstance(own, dict):  # of a combination's candidates
-        weights = {name: member["weight"] for name, member in results["members"].items()}
-        found = {
-            f"{results['members'][name]['form']}, alpha {results['members'][name]['alpha']:g}": own[name]
-            for name in sorted(own, key=lambda name: -weights.get(name, 0))
-        }
+        members = results.members
+        names = sorted(own, key=lambda name: -members[name].weight if name in members else 0)
+        found = {f"{members[name].form}, alpha {members[name].alpha:g}": own[name] for name in names}
     else:
         found = {"student": own, "the same without teacher": read_json(run / "controls/student_no_kd" / HISTORY, [])}
     return found | {"teacher": read_json(run / "teacher" / HISTORY, [])}
@@ -92,11 +91,11 @@ def replot(settings: PlotSettings) -> list[Path]:
     """
     output = Path(settings.output_folder)
     if settings.results is not None:
-        figure = accuracy_figure([read_results(path) for path in settings.results])
+        figure = accuracy_figure([_read(path) for path in settings.results])
         output.mkdir(parents=True, exist_ok=True)
         return [save_figure(figure, output / ACCURACY)]
     run = Path(settings.run)
-    results = read_results(run / RESULTS)
+    results = _read(run / RESULTS)
     data = _data(run, results, settings)
     student, _ = load_model(str(run))
     models: dict[str, nn.Module] = {"student": student}
@@ -110,43 +109,37 @@ def replot(settings: PlotSettings) -> list[Path]:
     return [output / name for name in plot_run(output, run, data, models, results)]
 
 
-def read_results(path: str | Path) -> dict:
-    """The content of a run's `results.json`; an [`InputError`] where it is none."""
-    try:
-        results = json.loads(Path(path).read_text(encoding="utf-8"))
-        if {"models", "data", "settings"} <= set(results) and "student" in results["models"]:
-            return results
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{str(path)!r} cannot be read ({error}): give a finished run of scripts/distill.py"
-        ) from error
-    raise InputError(f"{str(path)!r} holds no results of scripts/distill.py: give those of a finished run")
+def _read(path: str | Path) -> Results:
+    results = Results.from_json(path)
+    if "student" not in results.models or not results.settings:
+        raise InputError(f"{str(path)!r} holds no results of scripts/distill.py: give those of a finished run")
+    return results
 
 
-def _data(run: Path, results: dict, settings: PlotSettings) -> ForecastData:
+def _data(run: Path, results: Results, settings: PlotSettings) -> ForecastData:
     known = {field.name for field in fields(DataSettings)}
-    of_run = {name: value for name, value in results["settings"].items() if name in known}
+    of_run = {name: value for name, value in results.settings.items() if name in known}
     given = {name: value for name in ("dataset", "data_dir") if (value := getattr(settings, name)) is not None}
     data = load_data(DataSettings(**of_run | given), processor=load_processor(str(run)))
-    if data.series.fingerprint() != results["data"]["fingerprint"]:
+    if data.series.fingerprint() != results.data.fingerprint:
         raise InputError(
             f"the data ({data.series.name}, fingerprint {data.series.fingerprint()}) are not those of {str(run)!r} "
-            f"({results['data']['fingerprint']}): name them with --dataset and --data_dir"
+            f"({results.data.fingerprint}): name them with --dataset and --data_dir"
         )
     return data
 
 
-def _teacher(run: Path, results: dict, data: ForecastData) -> FrozenTeacher:
+def _teacher(run: Path, results: Results, data: ForecastData) -> FrozenTeacher:
     """What taught the run's student."""
-    sources, about = results["settings"]["teacher"], results["teacher"]
+    sources = results.settings["teacher"]
     if is_table(sources[0]):
         return TableTeacher(sources[0], data)
     trained_here = run / "teacher"
     places = [
         (trained_here if len(sources) == 1 else trained_here / name) if name in FAMILIES else name for name in sources
     ]
-    revision = results["settings"]["teacher_revision"]
+    revision = results.settings["teacher_revision"]
     teachers = [load_teacher_for(str(place), data, revision) for place in places]
     if len(teachers) == 1:
         return teachers[0]
-    return SeveralTeachers(teachers, about["mix"]["weights"])
+    return SeveralTeachers(teachers, results.teacher.mix["weights"])

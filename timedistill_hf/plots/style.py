@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -25,6 +26,8 @@ STYLES = {
     "student": {"color": BLUE, "linewidth": 1.6, "linestyle": "-", "marker": "o", "markersize": 3.5},
     "teacher": {"color": VERMILION, "linewidth": 1.3, "linestyle": "--"},
 }
+
+_UNITS = (("days", 86400, 86400), ("hours", 60, 3600), ("minutes", 1, 60))  # name, from so many seconds, one has
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -45,6 +48,21 @@ def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
     entries = [entry for axis in axes for entry in zip(*axis.get_legend_handles_labels(), strict=True)]
     handles, labels = zip(*entries, strict=True)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+
+
+def time_unit(freq: str | None) -> tuple[str, float]:
+    """The unit of an axis of time and how much of it a step is: `("hours", 0.25)` for `"15min"`.
+
+    Args:
+        freq: pandas alias; without one, or where steps differ in length (months), the unit is `"steps"`.
+    """
+    if freq is None:
+        return "steps", 1.0
+    gaps = pd.date_range("2021-01-01", periods=14, freq=freq).diff()[1:]
+    if gaps.nunique() != 1:
+        return "steps", 1.0
+    seconds = gaps[0].total_seconds()
+    return next(((name, seconds / length) for name, least, length in _UNITS if seconds >= least), ("seconds", seconds))
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:

@@ -157,7 +157,7 @@ class TimeDistillTrainer(ForecastTrainer):
     def model_card(self, repo: str | None = None, **metadata: Any) -> "ModelCard":
         """The card of what was trained so far, with who taught it; see [`trainer_card`]."""
         from ..cards import trainer_card
-        from ..cards.lineage import taught_by
+        from ..cards.run import taught_by
 
         alpha, beta = self.objective.alpha, self.objective.beta if self.regressor is not None else 0
         teacher = None if self.teacher is None else self.accelerator.unwrap_model(self.teacher)
