@@ -19,10 +19,15 @@ from transformers import PatchTSTConfig, PatchTSTForPrediction, set_seed
 from tests.undrawn import undrawn
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
+from timedistill_hf.models import (
+    ModernTCNConfig,
+    ModernTCNForPrediction,
+    TimeMixerConfig,
+    TimeMixerForPrediction,
+    TimesNetConfig,
+    TimesNetForPrediction,
+)
 from timedistill_hf.models.mean_prediction import InformerForMeanPrediction
-from timedistill_hf.models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
-from timedistill_hf.models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
-from timedistill_hf.models.timesnet import TimesNetConfig, TimesNetForPrediction
 from timedistill_hf.teachers import Teacher, get_family
 
 

@@ -97,5 +97,5 @@ def test_loss_and_round_trip(tmp_path):
 def test_bad_configurations_and_inputs_are_named():
     with pytest.raises(Exception, match="d_model=10 is not divisible by num_attention_heads=4"):
         ITransformerConfig(d_model=10, num_attention_heads=4)
-    with pytest.raises(ValueError, match="has 23 steps: this iTransformer expects 24"):
+    with pytest.raises(ValueError, match="has 23 steps of 2 channels: this ITransformer expects 24 steps"):
         tiny()(past_values=torch.randn(1, 23, 2))

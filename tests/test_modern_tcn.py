@@ -10,7 +10,7 @@ from transformers import AutoModelForTimeSeriesPrediction
 
 from timedistill_hf import ModernTCNConfig, ModernTCNForPrediction
 from timedistill_hf.distillation.recipes import paper
-from timedistill_hf.models.modern_tcn.modeling_modern_tcn import ModernTCNDropout, depthwise_convolution
+from timedistill_hf.models.modeling_modern_tcn import ModernTCNDropout, depthwise_convolution
 from timedistill_hf.teachers import Teacher, get_family
 
 

@@ -256,7 +256,7 @@ def test_bad_configurations_are_named(overrides, message):
         TimeMixerConfig(**({"num_input_channels": 3} | overrides))
 
 
-@pytest.mark.parametrize(("shape", "found"), [((1, 20, 3), "20 steps: .* expects 21"), ((1, 21, 2), "2 channels")])
+@pytest.mark.parametrize(("shape", "found"), [((1, 20, 3), "20 steps of 3 .* expects 21"), ((1, 21, 2), "2 channels")])
 def test_bad_inputs_are_named(shape, found):
     with pytest.raises(ValueError, match=found):
         tiny()(past_values=torch.randn(*shape))

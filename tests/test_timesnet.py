@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForTimeSeriesPrediction
 
 from timedistill_hf import TimesNetConfig, TimesNetForPrediction
-from timedistill_hf.models.timesnet.modeling_timesnet import TimesNetInception, sinusoids, strongest_periods
+from timedistill_hf.models.modeling_timesnet import TimesNetInception, sinusoids, strongest_periods
 from timedistill_hf.teachers import Teacher, get_family
 
 

@@ -4,11 +4,18 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .data.processor import TimeDistillProcessor
-from .models.itransformer import ITransformerConfig, ITransformerForPrediction
-from .models.light_ts import LightTSConfig, LightTSForPrediction
-from .models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
-from .models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
-from .models.timesnet import TimesNetConfig, TimesNetForPrediction
+from .models import (
+    ITransformerConfig,
+    ITransformerForPrediction,
+    LightTSConfig,
+    LightTSForPrediction,
+    ModernTCNConfig,
+    ModernTCNForPrediction,
+    TimeMixerConfig,
+    TimeMixerForPrediction,
+    TimesNetConfig,
+    TimesNetForPrediction,
+)
 from .student import TimeDistillConfig, TimeDistillForPrediction
 from .student.pipeline_timedistill import TASK, TimeSeriesForecastingPipeline
 

@@ -287,8 +287,9 @@ def test_teachers_travel_with_their_processor(hub, client, tmp_path):
     families = ("itransformer", "modern_tcn", "patchtst", "informer")
     assert client.run(publish_teachers, tmp_path, families) == dict.fromkeys(families, True)
     code = {family: {path for path in hub.files(f"user/{family}") if path.endswith(".py")} for family in families}
-    assert code["itransformer"] == {"configuration_itransformer.py", "modeling_itransformer.py"}
-    assert code["modern_tcn"] == {"configuration_modern_tcn.py", "modeling_modern_tcn.py"}
+    shared = {"configuration_forecaster.py", "modeling_forecaster.py"}
+    assert code["itransformer"] == {"configuration_itransformer.py", "modeling_itransformer.py"} | shared
+    assert code["modern_tcn"] == {"configuration_modern_tcn.py", "modeling_modern_tcn.py"} | shared
     assert code["patchtst"] == code["informer"] == set()
     assert b'from_pretrained("user/patchtst")' in hub.files("user/patchtst")["README.md"]
 

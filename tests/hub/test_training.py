@@ -155,7 +155,8 @@ def test_scripts_take_models_and_data_from_the_hub(hub, client, tmp_path):
     code, _, errors = client.run(script, "train_teacher.py", *train, *push, "--hub_license", "cc-by-nc-4.0")
     assert code == 0, errors
     assert set(hub.files("user/teach")) == MODEL | {
-        "configuration_itransformer.py", "modeling_itransformer.py", "results.json",
+        "configuration_forecaster.py", "configuration_itransformer.py", "modeling_forecaster.py",
+        "modeling_itransformer.py", "results.json",
     }  # fmt: skip
     hosted = ["--repo_id", "user/hosted", "--license", "cc0-1.0"]
     code, printed, errors = client.run(script, "push_dataset.py", "--dataset", data, *hosted)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import Trainer, TrainingArguments
 
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction, fuse
-from timedistill_hf.models.light_ts import LightTSConfig, LightTSForPrediction
+from timedistill_hf.models import LightTSConfig, LightTSForPrediction
 from timedistill_hf.student import inference_copy
 
 from .models import combination, tiny

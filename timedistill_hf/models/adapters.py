@@ -79,7 +79,7 @@ def student_class(model_type: str) -> type[PreTrainedModel]:
     from transformers import PatchTSMixerForPrediction
 
     from ..student import TimeDistillForPrediction
-    from .light_ts import LightTSForPrediction
+    from .modeling_light_ts import LightTSForPrediction
 
     return {
         "timedistill": TimeDistillForPrediction,

@@ -1,6 +1,6 @@
 """iTransformer of this package as a teacher."""
 
-from ...models.itransformer import ITransformerConfig, ITransformerForPrediction
+from ...models import ITransformerConfig, ITransformerForPrediction
 from ..family import PUBLISHED_TRAINING, TeacherFamily
 
 

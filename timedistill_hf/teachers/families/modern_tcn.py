@@ -1,6 +1,6 @@
 """ModernTCN of this package as a teacher."""
 
-from ...models.modern_tcn import ModernTCNConfig, ModernTCNForPrediction
+from ...models import ModernTCNConfig, ModernTCNForPrediction
 from ..family import PUBLISHED_TRAINING, TeacherFamily
 
 

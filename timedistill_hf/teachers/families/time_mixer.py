@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...models.time_mixer import TimeMixerConfig, TimeMixerForPrediction
+from ...models import TimeMixerConfig, TimeMixerForPrediction
 from ..family import PUBLISHED_TRAINING, TeacherFamily
 
 

@@ -1,6 +1,6 @@
 """TimesNet of this package as a teacher."""
 
-from ...models.timesnet import TimesNetConfig, TimesNetForPrediction
+from ...models import TimesNetConfig, TimesNetForPrediction
 from ..family import PUBLISHED_TRAINING, TeacherFamily
 
 

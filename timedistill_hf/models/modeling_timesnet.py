@@ -5,37 +5,14 @@ is computed in. The paper's calendar embedding is left out: the values alone are
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_timesnet import TimesNetConfig
-
-
-@dataclass
-class TimesNetOutput(ModelOutput):
-    """Output of TimesNet.
-
-    Args:
-        loss: scalar, where `future_values` were given.
-        prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
-        feature: `[B, C, min(d_model, L + S)]`, the last d_model steps of each channel before it is scaled back.
-        last_hidden_state: `[B, L + S, d_model]`, the features of all steps, past and future, after the last block.
-        loc, scale: `[B, 1, C]`, mean and standard deviation taken out of each window.
-    """
-
-    loss: torch.Tensor | None = None
-    prediction_outputs: torch.Tensor | None = None
-    feature: torch.Tensor | None = None
-    last_hidden_state: torch.Tensor | None = None
-    loc: torch.Tensor | None = None
-    scale: torch.Tensor | None = None
+from .modeling_forecaster import ForecasterModel
 
 
 def strongest_periods(hidden: torch.Tensor, num_periods: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,14 +89,14 @@ def sinusoids(steps: int, width: int, device: torch.device) -> torch.Tensor:
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
 
 
-class TimesNetForPrediction(PreTrainedModel):
-    """Forecasts all channels at once: the history is stretched over the horizon, then refined block by block."""
+class TimesNetForPrediction(ForecasterModel):
+    """Forecasts all channels at once: the history is stretched over the horizon, then refined block by block.
+
+    The feature is `[B, C, min(d_model, L + S)]`, the last d_model steps of each channel before it is scaled back; the
+    last hidden state `[B, L + S, d_model]`, the features of all steps, past and future, after the last block.
+    """
 
     config_class = TimesNetConfig
-    base_model_prefix = "model"
-    main_input_name = "past_values"
-    input_modalities = ("time",)
-    accepts_loss_kwargs = False
     _no_split_modules = ["TimesNetBlock"]
 
     def __init__(self, config: TimesNetConfig):
@@ -143,75 +120,19 @@ class TimesNetForPrediction(PreTrainedModel):
             init.zeros_(module.bias)
         elif isinstance(module, nn.Conv1d):
             init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="leaky_relu")
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            init.uniform_(module.weight, -bound, bound)
-            init.uniform_(module.bias, -bound, bound)
-        elif isinstance(module, nn.LayerNorm):
-            init.ones_(module.weight)
-            init.zeros_(module.bias)
+        else:
+            super()._init_weights(module)
 
-    @can_return_tuple
-    def forward(
-        self,
-        past_values: torch.Tensor,
-        past_observed_mask: torch.Tensor | None = None,
-        future_values: torch.Tensor | None = None,
-        future_observed_mask: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> TimesNetOutput:
-        r"""
-        Args:
-            past_values: `[B, L, C]`.
-            past_observed_mask: `[B, L, C]`, 1 where observed; missing steps are set to the window's observed mean.
-            future_values: `[B, S, C]`, the truth; with it the output holds the loss.
-            future_observed_mask: `[B, S, C]`, 1 where the truth was observed.
-        """
-        expected = (self.config.context_length, self.config.num_input_channels)
-        if past_values.shape[1:] != expected:
-            raise ValueError(
-                f"past_values has {past_values.shape[1]} steps of {past_values.shape[2]} channels: this TimesNet "
-                f"expects {expected[0]} steps of {expected[1]}"
-            )
-        loc, scale, normalized = self._normalize(past_values, past_observed_mask)
-        hidden = self._embed(normalized)
+    def forecast(self, values: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        hidden = self._embed(values)
         for block in self.blocks:
             hidden = self.norm(block(hidden))
         series = self.projection(hidden).transpose(1, 2)
-        forecast = series[..., self.config.context_length :].transpose(1, 2) * scale + loc
-
-        loss = None
-        if future_values is not None:
-            error = forecast - future_values
-            error = error.abs() if self.config.loss == "mae" else error.square()
-            loss = error.mean() if future_observed_mask is None else error[future_observed_mask.bool()].mean()
-        return TimesNetOutput(
-            loss=loss,
-            prediction_outputs=forecast,
-            feature=series[..., -self.config.d_model :],
-            last_hidden_state=hidden,
-            loc=loc,
-            scale=scale,
-        )
+        forecast = series[..., self.config.context_length :].transpose(1, 2)
+        return forecast, {"feature": series[..., -self.config.d_model :], "last_hidden_state": hidden}
 
     def _embed(self, values: torch.Tensor) -> torch.Tensor:
         """`[B, L, C]` to `[B, L + S, d_model]`."""
         tokens = self.embedding(values.transpose(1, 2)).transpose(1, 2)
         positions = sinusoids(tokens.shape[1], tokens.shape[2], tokens.device).to(tokens.dtype)
         return self.stretch(self.dropout(tokens + positions).transpose(1, 2)).transpose(1, 2)
-
-    def _normalize(self, values: torch.Tensor, observed: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        if observed is None:
-            observed = torch.ones_like(values)
-        observed = observed.to(values.dtype)
-        values = torch.where(observed.bool(), values, torch.zeros_like(values))
-        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
-        mean = values.sum(dim=1, keepdim=True) / count
-        centred = (values - mean) * observed
-        if self.config.scaling is None:
-            return torch.zeros_like(mean), torch.ones_like(mean), centred + mean
-        scale = torch.sqrt(centred.square().sum(dim=1, keepdim=True) / count + 1e-5)
-        return mean, scale, centred / scale
-
-
-__all__ = ["TimesNetForPrediction", "TimesNetOutput"]

@@ -5,36 +5,13 @@ in all but the normalisation. Hidden states are `[B C, d_model, T]`, time last, 
 work. The values alone are read, no calendar.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_time_mixer import TimeMixerConfig
-
-
-@dataclass
-class TimeMixerOutput(ModelOutput):
-    """Output of TimeMixer.
-
-    Args:
-        loss: scalar, where `future_values` were given.
-        prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
-        feature: `[B, C, S]`, the sum of all scales' forecasts before it is scaled back.
-        loc, scale: `[B, 1, C]`, mean and standard deviation taken out of each window at its finest scale.
-    """
-
-    loss: torch.Tensor | None = None
-    prediction_outputs: torch.Tensor | None = None
-    feature: torch.Tensor | None = None
-    loc: torch.Tensor | None = None
-    scale: torch.Tensor | None = None
+from .modeling_forecaster import ForecasterModel, window_statistics
 
 
 class TimeMixerAffine(nn.Module):
@@ -91,14 +68,13 @@ class TimeMixerBlock(nn.Module):
         return self.fc2(F.gelu(self.fc1(hidden.transpose(1, 2)))).transpose(1, 2)
 
 
-class TimeMixerForPrediction(PreTrainedModel):
-    """Forecasts each channel from its window at M + 1 scales; the forecasts of all scales are added up."""
+class TimeMixerForPrediction(ForecasterModel):
+    """Forecasts each channel from its window at M + 1 scales, each normalised; all scales' forecasts are added up.
+
+    The feature is `[B, C, S]`, that sum before it is scaled back.
+    """
 
     config_class = TimeMixerConfig
-    base_model_prefix = "model"
-    main_input_name = "past_values"
-    input_modalities = ("time",)
-    accepts_loss_kwargs = False
     _no_split_modules = ["TimeMixerBlock"]
 
     def __init__(self, config: TimeMixerConfig):
@@ -117,92 +93,40 @@ class TimeMixerForPrediction(PreTrainedModel):
         """As published: the embedding by He's rule, linear layers as torch does."""
         if isinstance(module, nn.Conv1d):
             init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="leaky_relu")
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            init.uniform_(module.weight, -bound, bound)
-            init.uniform_(module.bias, -bound, bound)
         elif isinstance(module, TimeMixerAffine):
             init.ones_(module.weight)
             init.zeros_(module.bias)
+        else:
+            super()._init_weights(module)
 
-    @can_return_tuple
-    def forward(
-        self,
-        past_values: torch.Tensor,
-        past_observed_mask: torch.Tensor | None = None,
-        future_values: torch.Tensor | None = None,
-        future_observed_mask: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> TimeMixerOutput:
-        r"""
-        Args:
-            past_values: `[B, L, C]`.
-            past_observed_mask: `[B, L, C]`, 1 where observed; missing steps are set to the window's observed mean.
-            future_values: `[B, S, C]`, the truth; with it the output holds the loss.
-            future_observed_mask: `[B, S, C]`, 1 where the truth was observed.
-        """
-        self._check(past_values)
-        loc, scale, series = self._scales(past_values, past_observed_mask)
+    def forecast(self, values: list[torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         hidden = [
-            self.dropout(self.embedding(values.transpose(1, 2).reshape(-1, 1, values.shape[1]))) for values in series
+            self.dropout(self.embedding(series.transpose(1, 2).reshape(-1, 1, series.shape[1]))) for series in values
         ]
         for block in self.blocks:
             hidden = block(hidden)
         # future-multipredictor mixing (section 3.3)
         forecasts = [predict(state) for predict, state in zip(self.predictors, hidden)]
         total = sum(self.projection(forecast.transpose(1, 2)).squeeze(2) for forecast in forecasts)
-        feature = total.unflatten(0, (len(past_values), -1))
+        feature = total.unflatten(0, (len(values[0]), -1))
         forecast = feature.transpose(1, 2)
         if self.config.is_channel_bound:
             forecast = self.affine[0].inverse(forecast)
-        forecast = forecast * scale + loc
+        return forecast, {"feature": feature}
 
-        loss = None
-        if future_values is not None:
-            error = forecast - future_values
-            error = error.abs() if self.config.loss == "mae" else error.square()
-            loss = error.mean() if future_observed_mask is None else error[future_observed_mask.bool()].mean()
-        return TimeMixerOutput(loss=loss, prediction_outputs=forecast, feature=feature, loc=loc, scale=scale)
-
-    def _check(self, past_values: torch.Tensor) -> None:
-        config = self.config
-        if past_values.shape[1] != config.context_length:
-            raise ValueError(
-                f"past_values has {past_values.shape[1]} steps: this TimeMixer expects {config.context_length}"
-            )
-        if config.is_channel_bound and past_values.shape[2] != config.num_input_channels:
-            raise ValueError(
-                f"past_values has {past_values.shape[2]} channels: this TimeMixer expects {config.num_input_channels}"
-            )
-
-    def _scales(
+    def normalize(
         self, values: torch.Tensor, observed: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         """What the finest scale is normalised by, and the normalised window at every scale, `[B, T_m, C]`."""
-        mean, scale, filled = self._statistics(values, observed)
-        series, statistics = [filled], [(mean, scale)]
+        mean, scale, centred = window_statistics(values, observed)
+        series, statistics = [centred + mean], [(mean, scale)]
         for _ in range(self.config.num_scales):
             pooled = F.avg_pool1d(series[-1].transpose(1, 2), self.config.pooling_window).transpose(1, 2)
             series.append(pooled)
-            statistics.append(self._statistics(pooled, None)[:2])
+            statistics.append(window_statistics(pooled, None)[:2])
         if self.config.scaling is None:
             return torch.zeros_like(mean), torch.ones_like(mean), series
         series = [(part - loc) / spread for part, (loc, spread) in zip(series, statistics)]
         if self.config.is_channel_bound:
             series = [affine(part) for affine, part in zip(self.affine, series)]
         return mean, scale, series
-
-    @staticmethod
-    def _statistics(values: torch.Tensor, observed: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Mean and deviation over the observed steps, `[B, 1, C]`, and the values with the mean where missing."""
-        if observed is None:
-            observed = torch.ones_like(values)
-        observed = observed.to(values.dtype)
-        values = torch.where(observed.bool(), values, torch.zeros_like(values))
-        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
-        mean = values.sum(dim=1, keepdim=True) / count
-        centred = (values - mean) * observed
-        return mean, torch.sqrt(centred.square().sum(dim=1, keepdim=True) / count + 1e-5), centred + mean
-
-
-__all__ = ["TimeMixerForPrediction", "TimeMixerOutput"]

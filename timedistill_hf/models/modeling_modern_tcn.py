@@ -5,35 +5,14 @@ networks are then batched matrix products, and a row holds all that a batch norm
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
-from transformers import initialization as init
-from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_modern_tcn import ModernTCNConfig
-
-
-@dataclass
-class ModernTCNOutput(ModelOutput):
-    """Output of ModernTCN.
-
-    Args:
-        loss: scalar, where `future_values` were given.
-        prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
-        last_hidden_state: `[B, C, D, N]`, the features of every patch after the last block.
-        loc, scale: `[B, 1, C]`, mean and standard deviation taken out of each window.
-    """
-
-    loss: torch.Tensor | None = None
-    prediction_outputs: torch.Tensor | None = None
-    last_hidden_state: torch.Tensor | None = None
-    loc: torch.Tensor | None = None
-    scale: torch.Tensor | None = None
+from .modeling_forecaster import ForecasterModel, uniform
 
 
 class ModernTCNDropout(nn.Dropout):
@@ -143,14 +122,13 @@ class ModernTCNBlock(nn.Module):
         return hidden + mixed.unflatten(-1, hidden.shape[2:])
 
 
-class ModernTCNForPrediction(PreTrainedModel):
-    """Forecasts all channels at once from overlapping patches of each."""
+class ModernTCNForPrediction(ForecasterModel):
+    """Forecasts all channels at once from overlapping patches of each.
+
+    The last hidden state is `[B, C, D, N]`, the features of every patch after the last block.
+    """
 
     config_class = ModernTCNConfig
-    base_model_prefix = "model"
-    main_input_name = "past_values"
-    input_modalities = ("time",)
-    accepts_loss_kwargs = False
     _no_split_modules = ["ModernTCNBlock"]
 
     def __init__(self, config: ModernTCNConfig):
@@ -165,51 +143,22 @@ class ModernTCNForPrediction(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """torch's own initialisation of convolutions and linear layers."""
-        if isinstance(module, (nn.Linear, ModernTCNLinear)):
-            bound = 1 / math.sqrt(module.weight.shape[-1])
-            init.uniform_(module.weight, -bound, bound)
-            init.uniform_(module.bias, -bound, bound)
+        if isinstance(module, ModernTCNLinear):
+            uniform(module.weight.shape[-1], module.weight, module.bias)
         elif isinstance(module, ModernTCNConvolution):
             for kernel in (module.large_kernel, module.small_kernel):
-                init.uniform_(kernel, -1 / math.sqrt(kernel.shape[-1]), 1 / math.sqrt(kernel.shape[-1]))
+                uniform(kernel.shape[-1], kernel)
         elif isinstance(module, nn.BatchNorm1d):
+            PreTrainedModel._init_weights(self, module)
+        else:
             super()._init_weights(module)
 
-    @can_return_tuple
-    def forward(
-        self,
-        past_values: torch.Tensor,
-        past_observed_mask: torch.Tensor | None = None,
-        future_values: torch.Tensor | None = None,
-        future_observed_mask: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> ModernTCNOutput:
-        r"""
-        Args:
-            past_values: `[B, L, C]`.
-            past_observed_mask: `[B, L, C]`, 1 where observed; missing steps are set to the window's observed mean.
-            future_values: `[B, S, C]`, the truth; with it the output holds the loss.
-            future_observed_mask: `[B, S, C]`, 1 where the truth was observed.
-        """
-        expected = (self.config.context_length, self.config.num_input_channels)
-        if past_values.shape[1:] != expected:
-            raise ValueError(
-                f"past_values has {past_values.shape[1]} steps of {past_values.shape[2]} channels: this ModernTCN "
-                f"expects {expected[0]} steps of {expected[1]}"
-            )
-        loc, scale, normalized = self._normalize(past_values, past_observed_mask)
-        hidden = self._embed(normalized)
+    def forecast(self, values: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        hidden = self._embed(values)
         for block in self.blocks:
             hidden = block(hidden)
         hidden = hidden.permute(2, 0, 1, 3).contiguous()
-        forecast = self.head_dropout(self.head(hidden.flatten(2))).transpose(1, 2) * scale + loc
-
-        loss = None
-        if future_values is not None:
-            error = forecast - future_values
-            error = error.abs() if self.config.loss == "mae" else error.square()
-            loss = error.mean() if future_observed_mask is None else error[future_observed_mask.bool()].mean()
-        return ModernTCNOutput(loss=loss, prediction_outputs=forecast, last_hidden_state=hidden, loc=loc, scale=scale)
+        return self.head_dropout(self.head(hidden.flatten(2))).transpose(1, 2), {"last_hidden_state": hidden}
 
     def _embed(self, values: torch.Tensor) -> torch.Tensor:
         """`[B, L, C]` to the features `[C, D, B, N]` of patches; the last value fills up the last patch."""
@@ -218,19 +167,3 @@ class ModernTCNForPrediction(PreTrainedModel):
         patches = series.unfold(-1, self.config.patch_length, self.config.patch_stride)
         hidden = self.stem_norm(self.stem(patches.permute(0, 3, 1, 2).flatten(2)))
         return hidden.unflatten(-1, patches.shape[1:3])
-
-    def _normalize(self, values: torch.Tensor, observed: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        if observed is None:
-            observed = torch.ones_like(values)
-        observed = observed.to(values.dtype)
-        values = torch.where(observed.bool(), values, torch.zeros_like(values))
-        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
-        mean = values.sum(dim=1, keepdim=True) / count
-        centred = (values - mean) * observed
-        if self.config.scaling is None:
-            return torch.zeros_like(mean), torch.ones_like(mean), centred + mean
-        scale = torch.sqrt(centred.square().sum(dim=1, keepdim=True) / count + 1e-5)
-        return mean, scale, centred / scale
-
-
-__all__ = ["ModernTCNForPrediction", "ModernTCNOutput"]
