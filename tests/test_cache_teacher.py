@@ -11,8 +11,10 @@ from tests.rounding import trained
 from tests.scripts_helper import fails, generated_csv, run
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf._utils.readable import readable_bytes
-from timedistill_hf.cli.distill_flags import parse_distill_flags
+from timedistill_hf.cli.commands.distilling import DISTILL
+from timedistill_hf.cli.parsing import parse_given
 from timedistill_hf.data import load_data, load_series, make_windows
+from timedistill_hf.distillation.settings import RunSettings
 from timedistill_hf.distillation.signal import RunSignal
 from timedistill_hf.distillation.students import RunStudent
 from timedistill_hf.signal_store import folder as store_folder
@@ -25,7 +27,7 @@ QUICK = (
     8,
 )  # fmt: skip
 PAPER = ("--recipe", "paper")
-BEST = ("--members", "linear:ridge")
+BEST = ("--members", '{"architecture": "linear", "ridge": true}')
 
 
 @pytest.fixture(scope="module")
@@ -157,16 +159,15 @@ def limited(here, tmp_path, limit, *flags):
     """Those flags' signal with that limit of bytes, the teacher as it is heard, and its windows."""
     arguments = ["--dataset", here / "mine.csv", *QUICK, *PAPER, "--signal_limit_gb", limit / 1e9, *flags]
     arguments += ["--output_dir", tmp_path / "run"]
-    data_settings, student_settings, settings, args = parse_distill_flags(arguments=list(map(str, arguments)))
-    data = load_data(data_settings)
-    student = RunStudent(student_settings, settings, args, tmp_path / "run")
-    config = student.config(data)
-    signal = RunSignal(settings, args, student, tmp_path / "run")
-    return signal, signal.of(tiny_teacher("itransformer"), config), data.train
+    settings = RunSettings.of(parse_given(DISTILL, list(map(str, arguments))))
+    data = load_data(settings.data)
+    students = RunStudent(settings)
+    signal = RunSignal(settings, students.wants_feature(students.config(data)))
+    return signal, signal.of(tiny_teacher("itransformer")), data.train
 
 
-HALF = "--signal_dtype float16"
-FORECASTS = "--teacher_signal forecasts, without the features"
+HALF = "`signal_dtype=float16`"
+FORECASTS = "`teacher_signal=forecasts`, without the features"
 
 
 @pytest.mark.parametrize(
@@ -178,8 +179,8 @@ FORECASTS = "--teacher_signal forecasts, without the features"
         (41_663, "", f"{HALF} (31.2 kB); {HALF} {FORECASTS} (20.8 kB)"),
         (31_247, "", f"{HALF} {FORECASTS} (20.8 kB)"),
         (20_831, "", ""),
-        (31_248, HALF, None),
-        (31_247, HALF, f"{FORECASTS} (20.8 kB)"),
+        (31_248, "--signal_dtype float16", None),
+        (31_247, "--signal_dtype float16", f"{FORECASTS} (20.8 kB)"),
         (41_664, "--teacher_signal forecasts", None),
         (41_663, "--teacher_signal forecasts", f"{HALF} (20.8 kB)"),
         (41_664, "--beta 0", None),
@@ -194,8 +195,8 @@ def test_what_would_fit_in_the_place_of_what_does_not_is_named(here, tmp_path, l
         assert signal.may_be_stored(teacher, windows)
         return
     fitting = f"{would_fit} would fit; or " if would_fit else ""
-    assert f"free: {fitting}raise the limit, name another --signal_dir, or pass --teacher_signal live" in refusal
-    assert f"--signal_limit_gb allows {readable_bytes(limit)}, and the disk of '{tmp_path}" in refusal
+    assert f"free: {fitting}raise the limit, name another `signal_dir`, or pass `teacher_signal=live`" in refusal
+    assert f"`signal_limit_gb` allows {readable_bytes(limit)}, and the disk of '{tmp_path}" in refusal
     if "forecasts" in flags:
         with pytest.raises(InputError, match="the teacher's signal takes"):
             signal.may_be_stored(teacher, windows)
@@ -255,7 +256,7 @@ def test_what_cannot_be_stored_ahead_is_said(here, tmp_path, monkeypatch, capsys
     there, one = ("--signal_dir", tmp_path / "signals"), ("--teacher", here / "one")
     assert "--signal_dir is missing" in refused(*one)
     assert "--teacher patchtst is a family: train one" in refused(*there, "--teacher", "patchtst")
-    assert "is stored already, distill.py takes it" in refused(*there, "--teacher", "forecasts.parquet")
+    assert "is stored already, distill takes it" in refused(*there, "--teacher", "forecasts.parquet")
     assert "a live teacher's signal is not stored" in refused(*there, *one, "--teacher_signal", "live")
     assert "has context_length=48, the student and its data 40" in refused(*there, *one, "--context_length", 40)
     (tmp_path / "file").touch()

@@ -8,7 +8,7 @@ import torch
 
 from timedistill_hf import TimeDistillConfig, TimeDistillForPrediction
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf.distillation.candidates import Candidate, find_candidates, parse_form, select, validation_products
+from timedistill_hf.distillation.candidates import Candidate, find_candidates, select, validation_products
 
 from .conftest import CHANNELS, CONTEXT, HORIZON
 
@@ -21,9 +21,13 @@ def base():
     return TimeDistillConfig(**BASE, architecture="linear", loss="mae", frequency_weight=0.35, patch_length=8)
 
 
-def trained_on(form: str, base: TimeDistillConfig, seed: int) -> TimeDistillForPrediction:
+def form(architecture: str, **fields) -> dict:
+    return {"architecture": architecture} | fields
+
+
+def trained_on(member: dict, base: TimeDistillConfig, seed: int) -> TimeDistillForPrediction:
     torch.manual_seed(seed)
-    model = TimeDistillForPrediction(Candidate(form, 0, 0).config(base)).eval()
+    model = TimeDistillForPrediction(Candidate(member).config(base)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -32,49 +36,52 @@ def trained_on(form: str, base: TimeDistillConfig, seed: int) -> TimeDistillForP
 
 class TestForms:
     def test_what_a_form_says_holds_and_the_rest_is_the_base(self, base):
-        config = Candidate("residual:last:core=patch_mixer:hidden_size=4:dropout=0.25", 0, 0).config(base)
+        config = Candidate(
+            form("residual", normalization="last", core="patch_mixer", hidden_size=4, dropout=0.25)
+        ).config(base)
         assert (config.architecture, config.normalization, config.core) == ("residual", "last", "patch_mixer")
         assert (config.hidden_size, config.dropout) == (4, 0.25)
         assert (config.loss, config.frequency_weight, config.context_length) == ("mae", 0.35, CONTEXT)
         assert not config.is_channel_bound
 
     def test_a_named_loss_leaves_out_the_spectra(self, base):
-        config = Candidate("linear:mse", 0, 0).config(base)
+        config = Candidate(form("linear", loss="mse")).config(base)
         assert (config.loss, config.frequency_weight) == ("mse", 0.0)
 
     @pytest.mark.parametrize(
-        ("form", "message"),
+        ("member", "message"),
         [
-            ("linear:members=3", "'members=3' in 'linear:members=3' is neither"),
-            ("linear:num_input_channels=5", "is neither"),
-            ("linear:architecture=mlp", "is neither"),
-            ("linear:revin_affine=yes", "'yes' in 'linear:revin_affine=yes': expected a value of type bool"),
-            ("linear:median", "'median' in 'linear:median' is neither"),
-            ("residual:hidden_size=wide", "'wide' in 'residual:hidden_size=wide': expected a value of type int"),
-            ("residual:width=4", "'width=4' in 'residual:width=4' is neither"),
-            ("lstm", "'lstm': "),
+            (form("linear", members=3), "'linear members=3' sets 'members', expected one of"),
+            (form("linear", num_input_channels=5), "sets 'num_input_channels'"),
+            (form("linear", revin_affine="yes"), "'linear revin_affine=yes': "),
+            (form("linear", normalization="median"), "'linear normalization=median': "),
+            (form("residual", hidden_size="wide"), "'residual hidden_size=wide': "),
+            (form("residual", hiden_size=4), "sets 'hiden_size'; did you mean 'hidden_size'?"),
+            (form("linear", ridge="yes"), "ridge='yes', expected true or false"),
+            (form("lstm"), "'lstm': "),
+            ({"normalization": ["a"]}, "members: "),
             (
-                "residual:ridge",
-                "'residual:ridge': only 'linear' with a normalization of none, mean, last has a closed form",
+                form("residual", ridge=True),
+                "'residual ridge': only 'linear' with a normalization of none, mean, last has a closed form",
             ),
-            ("linear:revin:ridge", "'linear:revin:ridge': only 'linear' with a normalization of none, mean, last"),
-            ("linear:last:ridge:mae", "'linear:last:ridge:mae': a closed form is of squared errors"),
-            ("residual:hidden_size=0", "hidden_size=0: expected a positive number"),
-            ("periodic:period=99", "period=99: expected at most the 48 steps"),
+            (
+                form("linear", normalization="revin", ridge=True),
+                "only 'linear' with a normalization of none, mean, last",
+            ),
+            (form("linear", ridge=True, loss="mae"), "'linear loss=mae ridge': a closed form is of squared errors"),
+            (form("residual", hidden_size=0), "hidden_size=0: expected a positive number"),
+            (form("periodic", period=99), "period=99: expected at most the 48 steps"),
         ],
     )
-    def test_what_is_not_understood_is_named(self, base, form, message):
+    def test_what_is_not_understood_is_named(self, base, member, message):
         with pytest.raises(InputError) as caught:
-            Candidate(form, 0, 0).config(base)
+            Candidate(member).config(base)
         assert message in str(caught.value)
-
-    def test_booleans(self):
-        assert parse_form("linear:revin:revin_affine=true")["revin_affine"] is True
 
 
 class TestFindCandidates:
     def test_every_form_with_every_pair_once(self, base):
-        found = find_candidates(["linear", "residual"], ["0,0", "0.5,0", "0.5,1"], base)
+        found = find_candidates([form("linear"), form("residual")], ["0,0", "0.5,0", "0.5,1"], base)
         pairs = [(candidate.form, candidate.alpha, candidate.beta) for candidate in found]
         # a linear form has no feature: its beta is 0, and what is then the same is there once
         assert pairs == [
@@ -86,32 +93,39 @@ class TestFindCandidates:
     @pytest.mark.parametrize("pair", ["1", "a,b", "-1,0", "1,inf", "1,2,3", "nan,0"])
     def test_pairs_that_are_none(self, base, pair):
         with pytest.raises(InputError, match=r"teacher_weights: .*expected alpha,beta"):
-            find_candidates(["linear"], [pair], base)
+            find_candidates([form("linear")], [pair], base)
 
 
 def test_two_forms_that_are_the_same_are_refused(base):
-    with pytest.raises(InputError, match="'linear:mean' is the same as 'linear'"):
-        find_candidates(["linear", "linear:mean"], ["0,0"], base)
+    with pytest.raises(InputError, match="'linear normalization=mean' is the same as 'linear'"):
+        find_candidates([form("linear"), form("linear", normalization="mean")], ["0,0"], base)
 
 
 def test_two_solved_forms_that_differ_in_noise_are_the_same(base):
     """Validation chooses it, whatever they say."""
-    with pytest.raises(InputError, match=r"'linear:ridge:input_noise=0\.2' is the same as 'linear:ridge'"):
-        find_candidates(["linear:ridge", "linear:ridge:input_noise=0.2"], ["0,0"], base)
+    with pytest.raises(InputError, match=r"'linear input_noise=0\.2 ridge' is the same as 'linear ridge'"):
+        find_candidates([form("linear", ridge=True), form("linear", ridge=True, input_noise=0.2)], ["0,0"], base)
 
 
 def test_the_closed_form_is_a_candidate_of_its_own(base):
-    solved, trained = find_candidates(["linear:ridge", "linear:mse:input_noise=0.4"], ["0,0"], base)
+    solved, trained = find_candidates(
+        [form("linear", ridge=True), form("linear", loss="mse", input_noise=0.4)], ["0,0"], base
+    )
     assert (solved.is_solved, trained.is_solved) == (True, False)
     assert solved.config(base).to_dict() == trained.config(base).to_dict()  # what is trained where it cannot be solved
 
 
 class TestSelect:
-    FORMS = ("linear", "linear:last", "periodic:period=12", "residual:last")
+    FORMS = {
+        "linear": form("linear"),
+        "linear:last": form("linear", normalization="last"),
+        "periodic:period=12": form("periodic", period=12),
+        "residual:last": form("residual", normalization="last"),
+    }
 
     @pytest.fixture
     def models(self, base):
-        return {form: trained_on(form, base, seed) for seed, form in enumerate(self.FORMS)}
+        return {name: trained_on(self.FORMS[name], base, seed) for seed, name in enumerate(self.FORMS)}
 
     def test_products_are_those_of_all_validation_errors(self, models, data):
         products = validation_products(models, data, batch_size=10)
@@ -144,7 +158,7 @@ class TestSelect:
         assert selection.student.config.architecture == "residual"  # all linear members are in its linear path
 
     def test_little_weight_is_none(self, base, data):
-        good, bad = trained_on("linear", base, 0), trained_on("linear", base, 1)
+        good, bad = trained_on(form("linear"), base, 0), trained_on(form("linear"), base, 1)
         with torch.no_grad():
             bad.backbone.projection.bias.add_(50)
         models = {"good": good, "bad": bad}

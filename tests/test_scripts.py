@@ -16,8 +16,8 @@ from tests.rounding import trained
 from tests.scripts_helper import SCRIPTS, fails, generated_csv, run
 from timedistill_hf import Forecaster
 from timedistill_hf._utils.run_folder import LOCK, RunFolder
-from timedistill_hf.cli.distill_flags import distill_recipe
 from timedistill_hf.data.sources import load_series
+from timedistill_hf.distillation.recipes import with_recipe
 from timedistill_hf.training.forecast_trainer import ForecastTrainer
 
 
@@ -294,7 +294,7 @@ def test_overwrite_takes_nothing_along_that_is_not_a_runs(csv, tmp_path, monkeyp
     (tmp_path / "README.md").write_text("mine")
     (tmp_path / "teacher").mkdir()
     command = ("--dataset", csv, "--output_dir", tmp_path, "--max_steps", "1", *TINY, "--overwrite")
-    assert "no run of this script" in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command)
+    assert "holds no run" in fails(monkeypatch, capsys, "distill.py", "--recipe", "paper", *command)
     assert (tmp_path / "README.md").read_text() == "mine"
     assert (tmp_path / "teacher").is_dir()
     assert "is no folder" in fails(
@@ -307,11 +307,11 @@ def test_overwrite_takes_nothing_along_that_is_not_a_runs(csv, tmp_path, monkeyp
     [
         (["--dataset", "missing.csv"], "there is no file 'missing.csv'"),
         (["--teacher", "gpt"], "teacher 'gpt' is neither a family"),
-        (["--recipe", "secret"], "recipe='secret'"),
-        (["--alpha", "-1"], "alpha=-1"),
+        (["--recipe", "secret"], "--recipe 'secret'"),
+        (["--alpha", "-1"], "--alpha -1"),
         (["--alpha", "high"], "--alpha"),
         (["--num_scales", "9"], "too short for num_scales=9"),
-        (["--moving_average", "4"], "moving_average=4"),
+        (["--moving_average", "4"], "--moving_average 4"),
         (["--split", "1,2"], "split '1,2'"),
         (["--teacher_config", '{"wheels": 4}'], "no configuration field 'wheels'"),
         (["--context_length", "5000"], "train has"),
@@ -359,5 +359,5 @@ def test_a_flag_takes_the_place_of_what_the_recipe_says(csv, tmp_path, monkeypat
 
 def test_the_paper_recipe_takes_two_teachers(csv, tmp_path, monkeypatch):
     known = {"recipe": "paper", "dataset": "etth2", "teacher": ["itransformer", "patchtst"]}
-    assert "teacher_config" not in distill_recipe(known)
-    assert distill_recipe(known | {"teacher": ["itransformer"]})["teacher_config"] == {"d_model": 128, "ffn_dim": 128}
+    assert "teacher_config" not in with_recipe(known)
+    assert with_recipe(known | {"teacher": ["itransformer"]})["teacher_config"] == {"d_model": 128, "ffn_dim": 128}

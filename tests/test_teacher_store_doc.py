@@ -50,7 +50,7 @@ def test_the_commands_run(tmp_path, monkeypatch, capsys):
         script = next(part for part in parts if part.startswith("scripts/"))
         flags = parts[parts.index(script) + 1 :]
         if "distill" in script:
-            flags += ["--members", "linear:ridge", "--controls", "none"]
+            flags += ["--members", '{"architecture": "linear", "ridge": true}', "--controls", "none"]
         if "train_teacher" in script:
             flags += ["--max_steps", "2"]
         run(monkeypatch, Path(script).name, *flags, *([] if "write" in script else ["--disable_tqdm", "true"]))

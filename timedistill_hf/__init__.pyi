@@ -1,8 +1,11 @@
 """The public names and where they are: `__init__.py` reads them here, and type checkers do."""
 
+from ._utils.errors import InputError as InputError
 from .data import load_series as load_series
 from .data import make_windows as make_windows
 from .data.processor import TimeDistillProcessor as TimeDistillProcessor
+from .distillation.distill import distill as distill
+from .distillation.result import DistillResult as DistillResult
 from .forecasting.backtest import backtest as backtest
 from .forecasting.fleet import forecast_fleet as forecast_fleet
 from .forecasting.forecaster import Forecaster as Forecaster

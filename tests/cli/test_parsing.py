@@ -4,18 +4,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf.cli.parsing import parse, run_script
-from timedistill_hf.distillation.recipes import recipe_defaults
+from timedistill_hf.cli.parsing import parse, parse_given, run_script
+from timedistill_hf.distillation.settings import RunSettings
 from timedistill_hf.objective.multi_scale import scales_that_fit
 from timedistill_hf.settings.run import (
     DataSettings,
     DistillSettings,
     EvaluateSettings,
-    StudentSettings,
     TeacherSettings,
 )
-from timedistill_hf.teachers import get_family
-from timedistill_hf.training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 
 
 @dataclass
@@ -27,23 +24,40 @@ class Settings:
     flag: bool = field(default=False)
 
 
-def recipe(known):
-    assert known.get("recipe", "none") in ("none", "two")
-    return {"alpha": 2.0 if known.get("recipe") == "two" else 5.0, "names": ["r"]}
-
-
-def test_recipe_then_file_then_flags(tmp_path):
+def test_file_then_flags(tmp_path):
     file = tmp_path / "x.yaml"
-    assert parse((Settings,), [], recipe)[0].alpha == 5.0
-    assert parse((Settings,), ["--recipe", "two"], recipe)[0].alpha == 2.0
+    assert parse((Settings,), [], alpha=5.0)[0].alpha == 5.0
     file.write_text("recipe: two\nnames: [a, b]\nflag: true\n")
-    settings = parse((Settings,), ["--config", str(file)], recipe)[0]
-    assert (settings.alpha, settings.names, settings.flag) == (2.0, ["a", "b"], True)
+    settings = parse((Settings,), ["--config", str(file)])[0]
+    assert (settings.alpha, settings.names, settings.flag) == (1.0, ["a", "b"], True)
     file.write_text("alpha: 3\n")
-    assert parse((Settings,), ["--config", str(file)], recipe)[0].alpha == 3.0
-    assert parse((Settings,), ["--config", str(file), "--alpha", "4"], recipe)[0].alpha == 4.0
+    assert parse((Settings,), ["--config", str(file)], alpha=5.0)[0].alpha == 3.0
+    assert parse((Settings,), ["--config", str(file), "--alpha", "4"])[0].alpha == 4.0
     (tmp_path / "x.json").write_text(json.dumps({"alpha": 6}))
-    assert parse((Settings,), [f"--config={tmp_path / 'x.json'}"], recipe)[0].alpha == 6.0
+    file = str(tmp_path / "x.json")
+    assert parse_given((Settings,), [f"--config={file}"]) == {"config": file, "alpha": 6}
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("alpha=3: expected less", "--alpha 3: expected less"),
+        (
+            "names='a b' is there: name another `recipe`, or pass `flag=True`",
+            "--names 'a b' is there: name another --recipe, or pass --flag",
+        ),
+        ("it has beta=3 and alpha=4: pass `alpha=3`", "it has beta=3 and alpha=4: pass --alpha 3"),
+        ("`other` and beta=1 are no flags", "`other` and beta=1 are no flags"),
+    ],
+)  # fmt: skip
+def test_arguments_in_messages_become_flags(message, shown, capsys):
+    def main():
+        parse((Settings,), [])
+        raise InputError(message)
+
+    with pytest.raises(SystemExit):
+        run_script(main)
+    assert capsys.readouterr().err == f"error: {shown}\n"
 
 
 def test_files_may_use_yamls_own_types(tmp_path):
@@ -95,14 +109,11 @@ def test_input_errors_become_one_line_with_code_2(capsys):
 
 
 def test_recipe_paper_sets_everything_as_published(tmp_path):
-    types = (DataSettings, StudentSettings, DistillSettings, TimeDistillTrainingArguments)
-
-    def paper(known):
-        return recipe_defaults("paper", known["dataset"], known["teacher"][0])
-
     def read(dataset, teacher):
-        flags = ["--dataset", dataset, "--teacher", teacher, "--output_dir", str(tmp_path)]
-        return parse(types, flags, paper)
+        settings = RunSettings.of(
+            {"dataset": dataset, "teacher": teacher, "output_dir": str(tmp_path), "recipe": "paper"}
+        )
+        return settings.data, settings.student, settings.run, settings.args
 
     data, student, _, args = read("etth1", "itransformer")
     assert (data.context_length, data.prediction_length) == (720, 96)
@@ -122,15 +133,7 @@ def test_recipe_paper_sets_everything_as_published(tmp_path):
     assert (student.hidden_size, student.normalization) == (1024, "revin")
     assert (args.per_device_train_batch_size, args.num_train_epochs, args.alpha) == (8, 10, 0.5)
     with pytest.raises(InputError, match=r"recipe='bets'.*did you mean 'best'"):
-        recipe_defaults("bets", "etth1", None)
-
-
-def test_family_defaults_are_flags_of_the_teacher_script(tmp_path):
-    types = (DataSettings, TeacherSettings, ForecastTrainingArguments)
-    for name in ("patchtst", "itransformer"):
-        args = parse(types, ["--teacher", name, "--output_dir", str(tmp_path)], lambda _: get_family(name).training_defaults)[2]  # noqa: B023, E501  # fmt: skip
-        for field_name, value in get_family(name).training_defaults.items():
-            assert getattr(args, field_name) == value, field_name
+        RunSettings.of({"recipe": "bets"})
 
 
 def test_settings_check_themselves(tmp_path):
@@ -141,7 +144,7 @@ def test_settings_check_themselves(tmp_path):
         DistillSettings(teacher_config="{d_model: 3}").teacher_fields()
     with pytest.raises(InputError, match="expected a JSON object"):
         TeacherSettings(teacher_config="[1]").teacher_fields()
-    with pytest.raises(InputError, match="--model is missing"):
+    with pytest.raises(InputError, match="`model` is missing"):
         EvaluateSettings()
     with pytest.raises(InputError, match="there is no folder"):
         EvaluateSettings(model="x", output=str(tmp_path / "none/r.json"))
@@ -150,7 +153,7 @@ def test_settings_check_themselves(tmp_path):
     with pytest.raises(InputError, match="season=-5"):
         DataSettings(season=-5)
     (tmp_path / "r.json").write_text("{}")
-    with pytest.raises(InputError, match="exists: name another --output"):
+    with pytest.raises(InputError, match="exists: name another `output`"):
         EvaluateSettings(model="x", output=str(tmp_path / "r.json"))
 
 

@@ -71,5 +71,5 @@ def ask(what: str) -> InputError:
     """The error where nothing is known."""
     return InputError(
         f"{what}: no licence is known of it; give {_NAMES}, that its teacher and data allow: license= of publish, "
-        "--license of push_model.py, hub_license of a training"
+        "`license` of a publication, `hub_license` of a training"
     )

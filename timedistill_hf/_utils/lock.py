@@ -22,7 +22,7 @@ def alone(path: Path, folder: Path, flag: str) -> Iterator[None]:
 
     Args:
         path: the file that is locked; it stays.
-        flag: that names another folder, such as `--output`.
+        flag: that names another folder, such as "`output`".
 
     Raises:
         InputError: another run is at work.

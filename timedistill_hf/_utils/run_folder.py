@@ -68,23 +68,23 @@ class RunFolder:
         """
         name = str(self.path)
         if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{name!r} is no folder: name another --output_dir")
-        check_writable(self.path, "--output_dir")
+            raise InputError(f"{name!r} is no folder: name another `output_dir`")
+        check_writable(self.path, "`output_dir`")
         if not self.path.is_dir() or all(path.name == LOCK for path in self.path.iterdir()):
             return
         if not (self.path / SETTINGS).exists():
-            raise InputError(f"{name!r} is not empty and no run of this script: name another --output_dir")
+            raise InputError(f"{name!r} is not empty and holds no run: name another `output_dir`")
         before = self._settings_before()
         if overwrite:
             return
         if finished is not None and (self.path / finished).exists():
-            raise InputError(f"{name!r} holds results already: name another --output_dir, or pass --overwrite")
+            raise InputError(f"{name!r} holds results already: name another `output_dir`, or pass `overwrite=True`")
         self._check_same(before, settings)
 
     def start(self, settings: dict, *, overwrite: bool, finished: str = RESULTS) -> None:
         """Make it and write down the settings; with `overwrite`, empty it of a run that is finished, or another one.
 
-        An unfinished run with these settings is gone on with all the same: a command that has `--overwrite` in it can
+        An unfinished run with these settings is gone on with all the same: a command with `overwrite` can
         be given again after an interruption.
         """
         self.path.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ class RunFolder:
             InputError: another run is at work there.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with alone(self.path / LOCK, self.path, "--output_dir"):
+        with alone(self.path / LOCK, self.path, "`output_dir`"):
             yield
 
     def _holds(self, settings: dict) -> bool:
@@ -131,8 +131,8 @@ class RunFolder:
             before = None
         if not isinstance(before, dict) or "seed" not in before:
             raise InputError(
-                f"{str(self.path / SETTINGS)!r} holds no run's settings, so the folder is no run of this script: name "
-                "another --output_dir"
+                f"{str(self.path / SETTINGS)!r} holds no run's settings, so the folder is no run: name another "
+                "`output_dir`"
             )
         return _fixed(before)
 
@@ -141,7 +141,7 @@ class RunFolder:
         if changed:
             raise InputError(
                 f"{str(self.path)!r} holds a run with other settings (there -> here): {changed}; use the same to "
-                "resume it, another --output_dir, or --overwrite to start anew"
+                "resume it, another `output_dir`, or `overwrite=True` to start anew"
             )
 
 

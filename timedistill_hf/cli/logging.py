@@ -1,16 +1,20 @@
-"""One look for the scripts' logs."""
+"""One look for the logs of the command line."""
 
 import logging
+import os
 
 import transformers
-from transformers import TrainingArguments
 
 
-def set_up_logging(args: TrainingArguments | None = None) -> None:
+def is_main_process() -> bool:
+    """Whether this is the process that prints, of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def set_up_logging() -> None:
     """Messages of the package on the main process; warnings of all; progress bars of loading weights hidden."""
-    is_main = args is None or args.process_index == 0
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
-    logging.getLogger("timedistill_hf").setLevel(logging.INFO if is_main else logging.WARNING)
+    logging.getLogger("timedistill_hf").setLevel(logging.INFO if is_main_process() else logging.WARNING)
     transformers.utils.logging.disable_progress_bar()
-    if not is_main:
+    if not is_main_process():
         transformers.utils.logging.set_verbosity_error()

@@ -1,6 +1,7 @@
 """Flags over a settings file over a recipe, read before torch is imported; errors on one line with exit code 2."""
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -9,8 +10,12 @@ from types import FrameType
 
 from .._utils.disk import why_unwritable
 from .._utils.errors import InputError, Terminated, did_you_mean, first_line
+from ..settings.building import build
 from .flags import Flag, Later, flags_of, title_of
 from .settings_file import as_text, read_settings_file
+
+
+_flags_in_use: dict[str, Flag] = {}
 
 
 class _OneLine:
@@ -27,21 +32,30 @@ class _Parser(_OneLine, argparse.ArgumentParser):
 def parse(
     types: Sequence[type | Later],
     arguments: Sequence[str] | None = None,
-    recipe: Callable[[dict], dict] | None = None,
     description: str | None = None,
     **defaults,
 ) -> tuple:
-    """Instances of the settings dataclasses `types`.
+    """Instances of the settings dataclasses `types`; `defaults` hold where neither file nor flags give a value.
 
-    The names, types and choices of all flags and of the settings file are checked first, and `--help` is answered,
-    without torch and transformers; then the package is made ready for work, and the dataclasses check their values.
+    Raises:
+        InputError: as of [`parse_given`], or a dataclass refuses a value.
+    """
+    given = defaults | parse_given(types, arguments, description)
+    return tuple(build(kind.load() if isinstance(kind, Later) else kind, given) for kind in types)
+
+
+def parse_given(
+    types: Sequence[type | Later], arguments: Sequence[str] | None = None, description: str | None = None
+) -> dict:
+    """What the command line, and the file that its `--config` names, set: values of the fields' types, by name.
+
+    The names, types and choices of all flags and of the settings file are checked, and `--help` is answered, without
+    torch and transformers; then the package is made ready for work.
 
     Args:
         types: dataclasses of light modules, and [`Later`] for those whose module is heavy.
         arguments: the command line; `sys.argv` where `None`.
-        recipe: from the settings known so far (file and flags) to the recipe's defaults for all others.
         description: what `--help` says above the flags.
-        defaults: values that hold where neither recipe, file nor flags give one.
 
     Raises:
         InputError: the file cannot be read, or names a field that does not exist.
@@ -49,6 +63,7 @@ def parse(
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     flags = {kind: flags_of(kind) for kind in types}
     by_name = {flag.name: flag for own in flags.values() for flag in own}
+    _flags_in_use.update(by_name)
     parser = _parser(flags, description)
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -60,13 +75,10 @@ def parse(
     parser.set_defaults(**from_file)
     known = vars(parser.parse_args(arguments))
     import_module("timedistill_hf.registration")  # what is asked for can be read: now what takes seconds
-    chosen = _texts({**defaults, **(recipe(known) if recipe is not None else {})}, by_name)
-    parser.set_defaults(**(chosen | from_file))
-    values = vars(parser.parse_args(arguments))
-    return tuple(
-        _make(kind, {flag.name: values[flag.name] for flag in own if flag.name in values})
-        for kind, own in flags.items()
-    )
+    for kind in types:
+        if isinstance(kind, Later):
+            known |= _as_transformers_reads(kind, {name: known[name] for name in known if name in _names(flags[kind])})
+    return known
 
 
 def _parser(flags: dict[type | Later, list[Flag]], description: str | None) -> _Parser:
@@ -83,22 +95,42 @@ def _parser(flags: dict[type | Later, list[Flag]], description: str | None) -> _
     return parser
 
 
-def _make(kind: type | Later, values: dict) -> object:
-    """The dataclass; transformers reads what is meant for its own ones from text, as from a command line."""
-    if not isinstance(kind, Later):
-        return kind(**values)
+def _names(flags: list[Flag]) -> set[str]:
+    return {flag.name for flag in flags}
+
+
+def _as_transformers_reads(kind: Later, values: dict) -> dict:
+    """The values as transformers reads them from a command line."""
     from transformers import HfArgumentParser
 
     parser = type("Parser", (_OneLine, HfArgumentParser), {})((kind.load(),), allow_abbrev=False)
-    arguments = []
+    arguments, as_they_are = [], {}
     for name, value in values.items():
         if value is None or value == []:
-            parser.set_defaults(**{name: value})
+            as_they_are[name] = value
         elif isinstance(value, list):
             arguments += [f"--{name}", *map(str, value)]
         else:
             arguments.append(f"--{name}={value}")
-    return parser.parse_args_into_dataclasses(arguments, look_for_args_file=False)[0]
+    read = vars(parser.parse_args(arguments))
+    return {name: read[name] for name in values} | as_they_are
+
+
+def as_flags(message: str) -> str:
+    """A message of the library with flags in the place of arguments.
+
+    An argument is in backticks, `name` or `name=value`, or stands with its value at the message's beginning.
+    """
+
+    def flag(found: re.Match) -> str:
+        name, value = found[1], found[2]
+        if name not in _flags_in_use:
+            return found[0]
+        return f"--{name}" if value in (None, "True") else f"--{name} {value}"
+
+    message = re.sub(r"`(\w+)(?:=([^`]*))?`", flag, message)
+    first = re.match(r"(\w+)=(?=\S)", message)
+    return f"--{first[1]} {message[first.end() :]}" if first and first[1] in _flags_in_use else message
 
 
 def run_script(main: Callable[[], None]) -> None:
@@ -111,7 +143,7 @@ def run_script(main: Callable[[], None]) -> None:
         print(stop, file=sys.stderr)
         raise
     except (InputError, FloatingPointError) as error:
-        message = " ".join(str(error).split())
+        message = as_flags(" ".join(str(error).split()))
         print(f"error: {message}", file=sys.stderr)
         raise SystemExit(2) from error
     except Exception as error:

@@ -68,12 +68,16 @@ def _check_once(names: list[str], path: str) -> None:
 def as_text(value: object, takes_list: bool) -> object:
     """As a flag would give it: argparse converts and checks text; lists are for flags that take several values."""
     if takes_list:
-        return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
+        return [_text(item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
-    if isinstance(value, dict):
-        try:
-            return json.dumps(value, default=str)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InputError(f"the mapping {str(value)[:100]} cannot be written as JSON: {error}") from error
-    return value if value is None or isinstance(value, bool) else str(value)
+    return value if value is None or isinstance(value, bool) else _text(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    try:
+        return json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"the mapping {str(value)[:100]} cannot be written as JSON: {error}") from error

@@ -1,8 +1,13 @@
 """Calendar features: what a timestamp says about where in the day, week and year a step lies."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 import torch
+
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def calendar_features(timestamps: "np.ndarray | pd.DatetimeIndex") -> torch.Tensor:
@@ -11,6 +16,8 @@ def calendar_features(timestamps: "np.ndarray | pd.DatetimeIndex") -> torch.Tens
     Each runs from -0.5 to 0.5 over its own cycle. All five are given at every frequency (a constant one does no harm),
     so that a model's number of time features does not hang on how often the data were sampled.
     """
+    import pandas as pd
+
     index = pd.DatetimeIndex(timestamps)
     parts = (
         index.minute / 59,

@@ -10,18 +10,22 @@ from .windows import ForecastData, make_windows
 def load_data(
     settings: DataSettings,
     *,
+    source: object = None,
     context_length: int | None = None,
     prediction_length: int | None = None,
     processor: TimeDistillProcessor | None = None,
 ) -> ForecastData:
     """The prepared windows; a saved model's lengths and processor take the place of the settings'.
 
+    Args:
+        source: a table, or what else [`load_series`] takes, in the place of `settings.dataset`.
+
     Raises:
         InputError: the data cannot be read, or are too short for the lengths.
     """
     split = parse_split(settings.split) if settings.split is not None else None
     series = load_series(
-        settings.dataset,
+        settings.dataset if source is None else source,
         data_dir=settings.data_dir,
         timestamp_column=settings.timestamp_column,
         id_column=settings.id_column,

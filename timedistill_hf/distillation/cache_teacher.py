@@ -1,8 +1,7 @@
-"""A teacher's signal stored ahead: a run of `distill.py` with the same flags then finds it, and runs no teacher."""
+"""A teacher's signal stored ahead: a run with the same settings then finds it, and runs no teacher."""
 
 import time
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
@@ -10,34 +9,27 @@ from accelerate.utils import broadcast_object_list
 from .._utils.errors import InputError
 from .._utils.readable import readable_seconds
 from ..data import load_data
-from ..settings.run import DataSettings, DistillSettings, StudentSettings
+from ..settings.run import DistillSettings
 from ..signal_store.filling import processes
 from ..signal_store.store import estimate_store, find_store, planned_store
 from ..signal_store.table import is_table
 from ..teachers import FAMILIES
-from ..training.arguments import TimeDistillTrainingArguments
+from .settings import RunSettings
 from .signal import FORECASTS, RunSignal
 from .students import RunStudent
 from .teachers import RunTeachers
 
 
-def cache_teacher(
-    data_settings: DataSettings,
-    student_settings: StudentSettings,
-    settings: DistillSettings,
-    args: TimeDistillTrainingArguments,
-    *,
-    forecasts_only: bool = False,
-    estimate: bool = False,
-) -> str:
-    """Fill the store that the run of `distill.py` with these settings looks for, as far as that is still to be done.
+def cache_teacher(given: Mapping, *, forecasts_only: bool = False, estimate: bool = False) -> str:
+    """Fill the store that [`distill`] with these settings looks for, as far as that is still to be done.
 
     Whether features are stored follows from the settings: they are where the students learn from them. All processes
     must call this.
 
     Args:
-        data_settings, student_settings, settings, args: what `distill.py` is to be given; `output_dir` is not used.
-        forecasts_only: leave the features out, for a run with `--teacher_signal forecasts`.
+        given: settings by name, as [`distill`] takes them, `dataset`, `teacher` and `signal_dir` among them;
+            `output_dir` is not used.
+        forecasts_only: leave the features out, for a run with `teacher_signal="forecasts"`.
         estimate: run the teacher on one batch and write nothing.
 
     Returns:
@@ -47,61 +39,55 @@ def cache_teacher(
         InputError: there is nothing to store, data and teachers do not fit, or the store does not fit the limit or the
             disk.
     """
-    _check(settings)
-    settings = replace(settings, teacher_signal=FORECASTS if forecasts_only else _kind(settings))
-    folder = Path(args.output_dir)
-    student = RunStudent(student_settings, settings, args, folder)
-    run = RunSignal(settings, args, student, folder)
-    run.check_directory()
-    teachers = RunTeachers(settings, args, folder)
-    data = load_data(data_settings)
-    config = student.config(data)
+    asked = RunSettings.of(given)
+    _check(asked.run)
+    wanted = FORECASTS if forecasts_only or asked.run.teacher_signal == FORECASTS else "stored"
+    settings = RunSettings.of({**given, "teacher_signal": wanted})
+    teachers, args = RunTeachers(settings, {}), settings.args
+    RunSignal(settings, False).check_directory()
+    data = load_data(settings.data)
+    students = RunStudent(settings)
+    signal = RunSignal(settings, students.wants_feature(students.config(data)))
     teacher = teachers.mix(data, teachers.train(data, teachers.load(data))).to(args.device)
-    teacher = run.of(teacher, config)
+    teacher = signal.of(teacher)
     windows = data.for_teacher(teacher.num_time_features).train
     if estimate:
-        found = estimate_store(teacher, windows, run.directory, dtype=run.dtype, batch_size=args.eval_batch_size)
-        refusal = run.refusal(teacher, windows)
+        found = estimate_store(teacher, windows, signal.directory, dtype=signal.dtype, batch_size=args.eval_batch_size)
+        refusal = signal.refusal(teacher, windows)
         return f"Estimate: {found}; nothing was written" + (f"\nIt would be refused: {refusal}" if refusal else "")
-    (known,) = broadcast_object_list([find_store(teacher, windows, run.directory, dtype=run.dtype)])
+    (known,) = broadcast_object_list([find_store(teacher, windows, signal.directory, dtype=signal.dtype)])
     if known is not None:
-        return f"{known.summary}: there already\n{_how_to_use(settings)}"
-    run.may_be_stored(teacher, windows)
-    missing = len(planned_store(teacher, windows, run.directory, run.dtype).missing_windows())
+        return f"{known.summary}: there already\n{_how_to_use(settings.run)}"
+    signal.may_be_stored(teacher, windows)
+    missing = len(planned_store(teacher, windows, signal.directory, signal.dtype).missing_windows())
     start = time.perf_counter()
-    stored = run.store(teacher, windows, args.eval_batch_size)
+    stored = signal.store(teacher, data, args.eval_batch_size)
     seconds = time.perf_counter() - start
     rest = "" if missing == len(stored) else f" for the {missing:,} that lacked"
     return (
         f"{stored.summary}: {readable_seconds(seconds)}{rest}, {missing / seconds:,.0f} windows per second, "
-        f"{processes(PartialState().num_processes)}\n{_how_to_use(settings)}"
+        f"{processes(PartialState().num_processes)}\n{_how_to_use(settings.run)}"
     )
 
 
-def _kind(settings: DistillSettings) -> str:
-    return FORECASTS if settings.teacher_signal == FORECASTS else "stored"
-
-
-def _check(settings: DistillSettings) -> None:
+def _check(run: DistillSettings) -> None:
     """Raise where there is nothing to be stored, or nowhere."""
-    if settings.signal_dir is None:
-        raise InputError("--signal_dir is missing: name the folder that is to keep the stored signal")
-    if settings.teacher_signal == "live":
-        raise InputError("--teacher_signal live: a live teacher's signal is not stored; leave that flag out")
-    for name in settings.teacher:
+    if run.signal_dir is None:
+        raise InputError("`signal_dir` is missing: name the folder that is to keep the stored signal")
+    if run.teacher_signal == "live":
+        raise InputError("`teacher_signal=live`: a live teacher's signal is not stored; leave that out")
+    for name in run.teacher:
         if name in FAMILIES:
-            raise InputError(
-                f"--teacher {name} is a family: train one (train_teacher.py --teacher {name}), then name its folder"
-            )
+            raise InputError(f"teacher={name} is a family: train one first (train_teacher), then name its folder")
         if is_table(name):
-            raise InputError(f"--teacher {name}: a table of forecasts is stored already, distill.py takes it as it is")
+            raise InputError(f"teacher={name}: a table of forecasts is stored already, distill takes it as it is")
 
 
-def _how_to_use(settings: DistillSettings) -> str:
-    """The flags with which `distill.py` finds it, beside those of data, teachers and students."""
-    flags = f"--signal_dir {settings.signal_dir}"
-    if settings.signal_dtype != "float32":
-        flags += f" --signal_dtype {settings.signal_dtype}"
-    if settings.teacher_signal == FORECASTS:
-        flags += f" --teacher_signal {FORECASTS}"
-    return f"distill.py with the same data, teacher and recipe finds it: {flags}"
+def _how_to_use(run: DistillSettings) -> str:
+    """The settings with which a run finds it, beside those of data, teachers and students."""
+    how = f"`signal_dir={run.signal_dir}`"
+    if run.signal_dtype != "float32":
+        how += f" `signal_dtype={run.signal_dtype}`"
+    if run.teacher_signal == FORECASTS:
+        how += f" `teacher_signal={FORECASTS}`"
+    return f"distill with the same data, teacher and recipe finds it: {how}"

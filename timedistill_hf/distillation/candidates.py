@@ -1,7 +1,7 @@
 """Candidates for one student: several forms, each with and without a teacher's help, of which validation decides."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,7 @@ from accelerate.utils import broadcast_object_list
 from huggingface_hub.errors import StrictDataclassError
 from tabulate import tabulate
 
-from .._utils.errors import InputError
+from .._utils.errors import InputError, did_you_mean
 from ..data.windows import ForecastData
 from ..evaluation.mixing import convex_weights, error_products
 from ..student import TimeDistillConfig, TimeDistillForPrediction, combine, fold
@@ -18,12 +18,9 @@ from ..training.closed_form import NORMALIZATIONS
 
 logger = logging.getLogger(__name__)
 
-_KINDS_OF_LEVEL = ("none", "mean", "revin", "last")
-_LOSSES = ("mse", "mae")
-_SOLVED = "ridge"
-# where a teacher has not spoken on all windows, so that there is no closed form
-_NOISE_IN_PLACE_OF_RIDGE = 0.4
-_LEAST_WEIGHT = 0.02
+_MIN_WEIGHT = 0.02
+_RIDGE = "ridge"
+_NOISE_IN_PLACE_OF_RIDGE = 0.4  # where the teacher's forecasts are missing for some windows: then nothing is solved
 
 
 @dataclass(frozen=True)
@@ -31,20 +28,27 @@ class Candidate:
     """One way to make a student.
 
     Args:
-        form: architecture, then what it changes: `"linear"`, `"residual:last"`, `"linear:mse"`,
-            `"residual:revin:core=patch_mixer:hidden_size=64"`; `"linear:ridge"` is solved, not trained.
+        member: fields of its configuration, `{"architecture": "residual", "normalization": "last"}`; with `"ridge":
+            True` it is solved, not trained.
         alpha: weight of the teacher's forecast, 0 for none.
         beta: weight of the teacher's feature.
     """
 
-    form: str
-    alpha: float
-    beta: float
+    member: Mapping[str, object]
+    alpha: float = 0.0
+    beta: float = 0.0
+
+    @property
+    def form(self) -> str:
+        """For people: `"residual normalization=last"`, `"linear ridge"`."""
+        fields = {name: value for name, value in self.member.items() if name not in ("architecture", _RIDGE)}
+        said = [str(self.member.get("architecture")), *(f"{name}={value}" for name, value in fields.items())]
+        return " ".join([*said, _RIDGE] if self.is_solved else said)
 
     @property
     def name(self) -> str:
         """Its folder's name."""
-        return f"{self.form.replace(':', '-').replace('=', '_')}-alpha{self.alpha:g}-beta{self.beta:g}"
+        return f"{self.form.replace(' ', '-').replace('=', '_')}-alpha{self.alpha:g}-beta{self.beta:g}"
 
     @property
     def is_distilled(self) -> bool:
@@ -53,93 +57,72 @@ class Candidate:
     @property
     def is_solved(self) -> bool:
         """Whether it has a closed form: squared errors, and a ridge that validation chooses."""
-        return _SOLVED in self.form.split(":")
+        return self.member.get(_RIDGE) is True
 
     def config(self, base: TimeDistillConfig) -> TimeDistillConfig:
-        """The configuration of this form; what it does not change is the base's. A plain loss leaves out the spectra.
+        """The configuration of this form; what it does not change is the base's. A loss of its own has no spectra.
 
         Raises:
-            InputError: the form is not understood, or its configuration is not valid.
+            InputError: a field is not known, or the configuration is not valid.
         """
-        fields = parse_form(self.form)
+        fields = dict(self.member)
+        ridge = fields.pop(_RIDGE, False)
+        known = [*base.as_member(), "loss", _RIDGE]
+        for name in self.member:
+            if name not in known:
+                nearest = did_you_mean(name, known, f", expected one of {', '.join(known)}")
+                raise InputError(f"members: {self.form!r} sets {name!r}{nearest}")
+        if not isinstance(ridge, bool):
+            raise InputError(f"members: {self.form!r}: ridge={ridge!r}, expected true or false")
+        if ridge:
+            fields = {"loss": "mse", "input_noise": _NOISE_IN_PLACE_OF_RIDGE} | fields
+        if "loss" in fields:
+            fields["frequency_weight"] = 0.0
+        defaults = {"members": None, "hidden_norm": "layernorm", "revin_affine": False}
         try:
-            config = TimeDistillConfig.from_dict(base.to_dict() | {"members": None} | fields)
-        except StrictDataclassError as error:
-            reason = str(error).splitlines()[-1].strip().removeprefix("ValueError: ")
+            config = TimeDistillConfig.from_dict(base.to_dict() | defaults | fields)
+        except (StrictDataclassError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[-1].strip().removeprefix("ValueError: ").removeprefix("TypeError: ")
             raise InputError(f"members: {self.form!r}: {reason}") from error
-        if self.is_solved and (config.architecture != "linear" or config.normalization not in NORMALIZATIONS):
+        if ridge and (config.architecture != "linear" or config.normalization not in NORMALIZATIONS):
             raise InputError(
                 f"members: {self.form!r}: only 'linear' with a normalization of {', '.join(NORMALIZATIONS)} has a "
-                f"closed form: leave out {_SOLVED!r}"
+                f"closed form: leave out {_RIDGE!r}"
             )
-        if self.is_solved and (config.loss, config.frequency_weight) != ("mse", 0):
+        if ridge and config.loss != "mse":
             raise InputError(
-                f"members: {self.form!r}: a closed form is of squared errors: leave out {_SOLVED!r} or the other loss"
+                f"members: {self.form!r}: a closed form is of squared errors: leave out {_RIDGE!r} or the other loss"
             )
         return config
 
 
-def parse_form(text: str) -> dict:
-    """The configuration fields that a member's text sets."""
-    architecture, *changes = text.split(":")
-    fields: dict = {"architecture": architecture, "hidden_norm": "layernorm", "revin_affine": False}
-    known = {name: value for name, value in TimeDistillConfig().as_member().items() if name != "architecture"}
-    for change in changes:
-        name, equals, value = change.partition("=")
-        if change in _KINDS_OF_LEVEL:
-            fields["normalization"] = change
-        elif change in _LOSSES:
-            fields |= {"loss": change, "frequency_weight": 0.0}
-        elif change == _SOLVED:
-            fields |= {"loss": "mse", "frequency_weight": 0.0}
-            fields.setdefault("input_noise", _NOISE_IN_PLACE_OF_RIDGE)
-        elif equals and name in known:
-            fields[name] = _typed(value, type(known[name]), text)
-        else:
-            raise InputError(
-                f"members: {change!r} in {text!r} is neither a normalization "
-                f"({', '.join(_KINDS_OF_LEVEL)}) nor a loss ({', '.join(_LOSSES)}) nor {_SOLVED!r} nor field=value: "
-                "write such as 'residual:last' or 'residual:hidden_size=256'"
-            )
-    return fields
-
-
-def _typed(value: str, kind: type, text: str) -> object:
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[value.lower()]
-        return kind(value)
-    except (KeyError, ValueError) as error:
-        raise InputError(f"members: {value!r} in {text!r}: expected a value of type {kind.__name__}") from error
-
-
-def find_candidates(forms: Sequence[str], teacher_weights: Sequence[str], base: TimeDistillConfig) -> list[Candidate]:
+def find_candidates(
+    members: Sequence[Mapping], teacher_weights: Sequence[str], base: TimeDistillConfig
+) -> list[Candidate]:
     """All forms with all weights of the teacher's signal, each once; a form without feature has no beta.
 
     Args:
-        forms: see [`Candidate`].
+        members: see [`Candidate`].
         teacher_weights: `"alpha,beta"` each.
-        base: the configuration of what the forms do not say.
+        base: the configuration of what the members do not say.
 
     Raises:
         InputError: a form or a pair of weights is not understood, or two forms are the same.
     """
-    configs: dict[tuple, str] = {}
-    for form in forms:
-        candidate = Candidate(form, 0, 0)
+    seen: dict[tuple, str] = {}
+    found = {}
+    pairs = [_pair(text) for text in teacher_weights]
+    for member in members:
+        candidate = Candidate(member)
         config = candidate.config(base)
         if candidate.is_solved:
             config.input_noise = 0.0  # whatever it says, validation chooses
-        twin = configs.setdefault((config.to_json_string(), candidate.is_solved), form)
-        if twin != form:
-            raise InputError(f"members: {form!r} is the same as {twin!r}: leave out one of them")
-    pairs = [_pair(text) for text in teacher_weights]
-    found = {}
-    for form in forms:
-        has_feature = Candidate(form, 0, 0).config(base).feature_size is not None
+        twin = seen.setdefault((config.to_json_string(), candidate.is_solved), candidate.form)
+        if twin != candidate.form:
+            raise InputError(f"members: {candidate.form!r} is the same as {twin!r}: leave out one of them")
         for alpha, beta in pairs:
-            candidate = Candidate(form, alpha, beta if has_feature else 0.0)
-            found[candidate.name] = candidate
+            each = Candidate(member, alpha, beta if config.feature_size is not None else 0.0)
+            found[each.name] = each
     return list(found.values())
 
 
@@ -260,7 +243,7 @@ class Mixture:
         while True:
             weights = convex_weights(products[rows][:, rows], shrinkage, [kinds[row] for row in rows])
             lightest = int(weights.argmin())
-            if len(rows) == 1 or weights[lightest] >= _LEAST_WEIGHT:
+            if len(rows) == 1 or weights[lightest] >= _MIN_WEIGHT:
                 return cls(products, rows, weights.tolist(), shrinkage, kinds)
             rows = [row for row in rows if row != rows[lightest]]
 

@@ -1,41 +1,38 @@
 """The main job: teachers, student, controls, scores; every part resumable, the results in one folder."""
 
-import dataclasses
-import json
 import logging
 import shutil
+from collections.abc import Mapping
 from contextlib import nullcontext
-from pathlib import Path
+from dataclasses import dataclass, field
 
-import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+from torch import nn
 from transformers import PreTrainedModel
 
-from .._utils.errors import InputError
-from .._utils.files import remove_leftovers, write_json
+from .._utils.files import remove_leftovers
 from .._utils.run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
-from ..data import load_data
+from ..data import Series, load_data, make_windows
 from ..data.windows import ForecastData, WindowDataset
 from ..evaluation.controls import SeasonalNaive
 from ..evaluation.evaluate_model import evaluate_model
 from ..evaluation.report import results_of
+from ..evaluation.results import Results
 from ..hub.publishing import prepare_run, publish_run
-from ..objective.multi_scale import scales_that_fit
-from ..settings.run import DataSettings, DistillSettings, StudentSettings
-from ..signal_store.table import TableTeacher
 from ..student import TimeDistillConfig, TimeDistillForPrediction
 from ..teachers import FrozenTeacher
-from ..teachers.combined import SeveralTeachers
 from ..training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from ..training.closed_form import ClosedForm, has_closed_form
 from ..training.derived import derive
 from ..training.forecast_trainer import ForecastTrainer
 from ..training.stages import run_stage
 from ..training.trainer import TimeDistillTrainer
+from .result import DistillResult
+from .settings import OUTPUT_DIR, RunSettings
 from .signal import RunSignal
 from .students import MakeTrainer, RunStudent
-from .teachers import RunTeachers
+from .teachers import RunTeachers, fingerprint, named
 
 
 logger = logging.getLogger(__name__)
@@ -52,135 +49,184 @@ LINEAR_CONTROL = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Distillation:
-    """One run of the main job, in `args.output_dir`.
+def distill(
+    data: object = "synthetic",
+    teacher: object = "itransformer",
+    *,
+    recipe: str = "best",
+    output_dir: str = OUTPUT_DIR,
+    **settings,
+) -> DistillResult:
+    """Distil a teacher into a small student: train, choose on validation, score on test and save.
+
+        result = distill("my.csv", teacher="patchtst", prediction_length=96, output_dir="runs/mine")
+        result.forecaster.predict("history.csv")
+
+    A run that was interrupted goes on when it is called again in the same way. All processes must call this.
 
     Args:
-        data_settings, student_settings, settings, args: what the script's flags hold.
+        data: a file, a benchmark's name, a Hub id, a table (DataFrame of pandas or polars, Arrow table,
+            `datasets.Dataset`), a [`Series`], or windows ([`ForecastData`]).
+        teacher: a family that is trained here (`"patchtst"`), a folder or Hub id of a trained model, a model, a
+            function of `past_values` `[B, L, C]` (numpy, the data's units) that gives `[B, S, C]`, a table of
+            forecasts, or a list of several.
+        recipe: named defaults for all that is not given: `"best"` or `"paper"` (arXiv 2502.15016).
+        output_dir: folder of the run: student, card, plots, `results.json`.
+        settings: any field of [`DataSettings`], [`StudentSettings`], [`DistillSettings`] and
+            [`TimeDistillTrainingArguments`], such as `context_length`, `timestamp_column`, `alpha`, `seed`,
+            `overwrite`, `push_to_hub`.
+
+    Raises:
+        InputError: a setting is not known or refused; the folder holds results already, or a half-finished run with
+            other settings; data, teacher and student do not fit; or the Hub does not take the student.
+    """
+    teachers, objects = named(teacher)
+    given = {"teacher": teachers, "recipe": recipe, "output_dir": str(output_dir), **settings}
+    if isinstance(data, ForecastData):
+        given = _of_windows(data) | given
+    is_named = isinstance(data, str) or hasattr(data, "__fspath__")
+    given["dataset"] = str(data) if is_named else type(data).__name__
+    run = Distillation(RunSettings.of(given), None if is_named else data, objects)
+    run.run()
+    return DistillResult(run.settings.folder)
+
+
+def _of_windows(data: ForecastData) -> dict:
+    lengths = {name: data.shape[name] for name in ("context_length", "prediction_length")}
+    return lengths | {"split": None}
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """One run of the main job.
+
+    Args:
+        settings: all of them.
+        source: the data, where they are no name.
+        objects: teachers that are no names, by what names them.
     """
 
-    data_settings: DataSettings
-    student_settings: StudentSettings
-    settings: DistillSettings
-    args: TimeDistillTrainingArguments
+    settings: RunSettings
+    source: object = None
+    objects: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def args(self) -> TimeDistillTrainingArguments:
+        return self.settings.args
 
     @property
     def folder(self) -> RunFolder:
-        return RunFolder(Path(self.args.output_dir))
+        return RunFolder(self.settings.folder)
 
     @property
     def _teachers(self) -> RunTeachers:
-        return RunTeachers(self.settings, self.args, self.folder.path)
+        return RunTeachers(self.settings, self.objects)
 
     @property
-    def _student(self) -> RunStudent:
-        return RunStudent(self.student_settings, self.settings, self.args, self.folder.path)
+    def _students(self) -> RunStudent:
+        return RunStudent(self.settings)
 
-    @property
-    def _signal(self) -> RunSignal:
-        return RunSignal(self.settings, self.args, self._student, self.folder.path)
-
-    def run(self) -> dict:
+    def run(self) -> None:
         """Train what is to be trained, score everything on the test windows and write `results.json`.
 
-        Returns:
-            the content of `results.json`.
-
-        With `args.push_to_hub` the finished student is published; where only that is left to do, it is all that is
-        done.
-
-        Raises:
-            InputError: the folder holds results already, or a half-finished run with other settings; data, teacher
-                and student do not fit; or the Hub does not take the student.
+        With `push_to_hub` the finished student is published; where only that is left to do, it is all that is done.
         """
-        self._check_flags()
-        self._signal.check_directory()
-        data = load_data(self.data_settings)
-        record = self._record() | {"data_fingerprint": data.series.fingerprint()}
-        table = self._teachers.load_table(data)
-        if table is not None:
-            record["teacher_fingerprint"] = table.fingerprint()
-        if self.args.push_to_hub and self.folder.is_to_be_published(record, overwrite=self.settings.overwrite):
-            return self._publish(json.loads((self.folder.path / RESULTS).read_text(encoding="utf-8")))
-        self.folder.check(record, overwrite=self.settings.overwrite)
-        config = self._student.config(data)
-        loaded = self._teachers.load(data) if table is None else {self.settings.teacher[0]: table}
-        if self._signal.must_be_stored and table is None:  # no teacher is trained for nothing
-            untrained = self._signal.of(self._teachers.untrained(data, loaded), config)
-            self._signal.may_be_stored(untrained, data.for_teacher(untrained.num_time_features).train)
-        trained_here = len(loaded) < len(self.settings.teacher)
-        licences = [licence for teacher in loaded.values() for licence in teacher.licences]
-        prepare_run(self.args, [] if trained_here else licences)
+        overwrite = self.settings.run.overwrite
+        RunSignal(self.settings, False).check_directory()
+        data = self._data()
+        config = self._students.config(data)
+        signal = RunSignal(self.settings, self._students.wants_feature(config))
+        record = self.settings.record() | {"data_fingerprint": data.series.fingerprint()}
+        loaded = self._teachers.load(data)
+        given = {name: each for name, each in loaded.items() if name in self.objects or each.has_stored_signal}
+        if given:
+            record["teacher_fingerprint"] = fingerprint(given)
+        if self.args.push_to_hub and self.folder.is_to_be_published(record, overwrite=overwrite):
+            self._publish()
+            return
+        self.folder.check(record, overwrite=overwrite)
+        if signal.must_be_stored:  # no teacher is trained for nothing
+            untrained = signal.of(self._teachers.untrained(data, loaded))
+            signal.may_be_stored(untrained, data.for_teacher(untrained.num_time_features).train)
+        prepare_run(self.args, self._known_licences(loaded))
         PartialState().wait_for_everyone()
         with self.folder.locked() if self.args.should_save else nullcontext():
             if self.args.should_save:
-                self.folder.start(record, overwrite=self.settings.overwrite)
+                self.folder.start(record, overwrite=overwrite)
             PartialState().wait_for_everyone()
-            results = self._run(data, config, record, loaded)
-            return self._publish(results) if self.args.push_to_hub else results
+            self._run(data, config, signal, record, loaded)
+            if self.args.push_to_hub:
+                self._publish()
+        PartialState().wait_for_everyone()
+
+    def _data(self) -> ForecastData:
+        if isinstance(self.source, ForecastData):
+            return self.source
+        if isinstance(self.source, Series):
+            settings = self.settings.data
+            return make_windows(self.source, settings.context_length, settings.prediction_length, settings.split)
+        return load_data(self.settings.data, source=self.source)
+
+    def _known_licences(self, loaded: Mapping[str, FrozenTeacher]) -> list[dict[str, str]]:
+        if len(loaded) < len(self.settings.run.teacher):
+            return []
+        return [licence for teacher in loaded.values() for licence in teacher.licences]
 
     def _run(
-        self, data: ForecastData, config: TimeDistillConfig, record: dict, loaded: dict[str, FrozenTeacher]
-    ) -> dict:
+        self,
+        data: ForecastData,
+        config: TimeDistillConfig,
+        signal: RunSignal,
+        record: dict,
+        loaded: Mapping[str, FrozenTeacher],
+    ) -> None:
         teachers = self._teachers.train(data, loaded)
         teacher = self._teachers.mix(data, teachers).to(self.args.device)
-        if self._signal.drops_features(config):
-            logger.info("--teacher_signal forecasts: only the forecasts are stored, the feature terms (beta) are off")
-        signal = self._signal.of(teacher, config)
-        windows = data.for_teacher(signal.num_time_features).train
-        (is_stored,) = broadcast_object_list([self._signal.may_be_stored(signal, windows)])
-        models: dict[str, torch.nn.Module] = {"teacher": teacher} if _is_scored(teacher) else {}
+        if signal.drops_features:
+            logger.info("teacher_signal=forecasts: only the forecasts are stored, the feature terms (beta) are off")
+        teaching = signal.of(teacher)
+        windows = data.for_teacher(teaching.num_time_features).train
+        (is_stored,) = broadcast_object_list([signal.may_be_stored(teaching, windows)])
+        models: dict[str, nn.Module] = {"teacher": teacher} if teacher.covers("test") else {}
         if len(teachers) > 1:
             models |= {f"teacher_{name}": member for name, member in teachers.items()}
         solve = ClosedForm(data)
-        students = self._student.train(data, config, self._make_trainer(data, windows, signal, is_stored), solve)
-        models |= students.models
-        if "linear" in self.settings.controls:
-            models["linear"] = self._linear_control(data, solve)
-        if "seasonal_naive" in self.settings.controls:
-            models["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
+        make_trainer = self._make_trainer(data, windows, teaching, signal, is_stored)
+        students = self._students.train(data, config, make_trainer, solve)
+        models |= students.models | self._controls(data, config, solve)
         shown = teacher.prepare(data)
         if not self.args.should_save:
-            return {}
-        about = {"name": teacher.name, "source": self.settings.teacher}
-        about |= {"signal": self._signal.described(teacher, config, is_stored)}
-        about |= {"mix": teacher.describe()} if isinstance(teacher, SeveralTeachers) else {}
-        about |= {"hub_ids": teacher.hub_ids} if teacher.hub_ids else {}
-        about |= {"licences": teacher.licences} if any(teacher.licences) else {}
-        about |= self._about_table(teacher, shown) if isinstance(teacher, TableTeacher) else {}
+            return
+        about = teacher.about() | {"source": self.settings.run.teacher, "signal": signal.described(teacher, is_stored)}
+        if teacher.has_stored_signal and teacher.covers("validation"):
+            score = evaluate_model(teacher, shown, shown.validation, batch_size=self.args.eval_batch_size)
+            about["validation_mse"] = score["mse"]
         results = results_of(data, models, self.args.eval_batch_size) | students.members
         results |= {"teacher": about, "settings": record}
-        return self._finish(shown, models, results)
-
-    def _about_table(self, teacher: TableTeacher, data: ForecastData) -> dict:
-        """Which windows it has forecasts for, and its validation error where it has them all."""
-        about: dict = {"windows": {part: int(each.known.sum()) for part, each in teacher.coverage.items()}}
-        if teacher.coverage["validation"].is_complete:
-            score = evaluate_model(
-                teacher, data, data.validation, batch_size=self.args.eval_batch_size, label="teacher"
-            )
-            about["validation_mse"] = score["mse"]
-        return about
-
-    def _check_flags(self) -> None:
-        self.args.check_metric()
-        if self.args.resume_from_checkpoint is not None:
-            raise InputError("--resume_from_checkpoint: a run resumes by itself when its command is given again")
+        self._finish(shown, models, Results.from_dict(results))
 
     def _make_trainer(
-        self, data: ForecastData, labelled: WindowDataset, teacher: FrozenTeacher, is_stored: bool
+        self,
+        data: ForecastData,
+        windows: WindowDataset,
+        teacher: FrozenTeacher,
+        signal: RunSignal,
+        is_stored: bool,
     ) -> MakeTrainer:
         def make(model: PreTrainedModel, args: TimeDistillTrainingArguments) -> TimeDistillTrainer:
-            windows = labelled
-            if isinstance(teacher, TableTeacher):
-                windows = teacher.windows(data)
-            elif is_stored:
-                windows = self._signal.store(teacher, windows, args.eval_batch_size)
-            arguments = data.for_trainer() | {"train_dataset": windows}
+            labelled = signal.store(teacher, data, args.eval_batch_size) if is_stored else windows
+            arguments = data.for_trainer() | {"train_dataset": labelled}
             return TimeDistillTrainer(model=model, args=args, teacher=None if is_stored else teacher, **arguments)
 
         return make
+
+    def _controls(self, data: ForecastData, config: TimeDistillConfig, solve: ClosedForm) -> dict[str, nn.Module]:
+        controls: dict[str, nn.Module] = {}
+        if "linear" in self.settings.run.controls:
+            controls["linear"] = self._linear_control(data, solve)
+        if "seasonal_naive" in self.settings.run.controls:
+            controls["seasonal_naive"] = SeasonalNaive(data.series.season, config.prediction_length)
+        return controls
 
     def _linear_control(self, data: ForecastData, solve: ClosedForm) -> PreTrainedModel:
         """One linear layer on squared error: solved exactly, or where that cannot be by a schedule of its own."""
@@ -194,7 +240,7 @@ class Distillation:
         method = solve if has_closed_form(linear) else None
         return run_stage("linear", folder, lambda: TimeDistillForPrediction(linear), make_trainer, args.seed, method)
 
-    def _finish(self, data: ForecastData, models: dict[str, torch.nn.Module], results: dict) -> dict:
+    def _finish(self, data: ForecastData, models: dict[str, nn.Module], results: Results) -> None:
         """Card, plots and, when all else is there, `results.json`."""
         from ..cards import save_card, student_card
         from ..plots.run import plot_run
@@ -202,33 +248,15 @@ class Distillation:
         folder = self.folder.path
         remove_leftovers(folder)
         forecasters = {name: models[name] for name in ("student", "teacher") if name in models}
-        plots = plot_run(folder, folder, data, forecasters, results, self.args.device)
-        save_card(student_card(results, folder.resolve().name, plots=plots, license=self.args.hub_license), folder)
+        plots = plot_run(folder, folder, data, forecasters, results.to_dict(), self.args.device)
+        save_card(
+            student_card(results.to_dict(), folder.resolve().name, plots=plots, license=self.args.hub_license), folder
+        )
         shutil.rmtree(folder / SIGNAL_FOLDER, ignore_errors=True)
-        write_json(self.folder.path / RESULTS, results)
-        self._student.clear()
-        return results
+        results.to_json(folder / RESULTS)
+        self._students.clear()
 
-    def _publish(self, results: dict) -> dict:
-        """The student, its card and the results, to the Hub; the results on the main process, as ever."""
-        if not self.args.should_save:
-            return {}
-        publish_run(self.args)
-        return results
-
-    def _record(self) -> dict:
-        """All settings, for `results.json` and to tell whether a half-finished run is this one."""
-        record = {}
-        for part in (self.data_settings, self.student_settings, self.settings):
-            record |= dataclasses.asdict(part)
-        record |= self.args.identity()
-        if self.args.num_scales is None:
-            record["num_scales"] = scales_that_fit(self.data_settings.prediction_length)
-        for name in ("overwrite", "config"):
-            record.pop(name)
-        return record
-
-
-def _is_scored(teacher: FrozenTeacher) -> bool:
-    """Whether the teacher can say something of all test windows."""
-    return not isinstance(teacher, TableTeacher) or teacher.coverage["test"].is_complete
+    def _publish(self) -> None:
+        """The student, its card and the results, to the Hub."""
+        if self.args.should_save:
+            publish_run(self.args)

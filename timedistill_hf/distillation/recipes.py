@@ -1,6 +1,10 @@
-"""Named sets of defaults. A recipe is overridden by a settings file, and both by flags."""
+"""Named sets of defaults: a recipe fills what is not given."""
+
+from collections.abc import Mapping
 
 from .._utils.errors import InputError, did_you_mean
+from ..settings.run import DataSettings, DistillSettings, TeacherSettings, as_list
+from ..teachers import teacher_family_name
 
 
 # alpha, beta by teacher family and data set: the published scripts (arXiv 2502.15016); everything else is 1, 1
@@ -74,9 +78,9 @@ def paper(dataset: str, teacher_family: str | None) -> dict:
 
 
 _BEST_MEMBERS = (
-    "linear:ridge",
-    "linear:last:ridge",
-    "residual:revin:core=patch_mixer:hidden_size=64:dropout=0.2",
+    {"architecture": "linear", "ridge": True},
+    {"architecture": "linear", "normalization": "last", "ridge": True},
+    {"architecture": "residual", "normalization": "revin", "core": "patch_mixer", "hidden_size": 64, "dropout": 0.2},
 )
 
 
@@ -117,3 +121,24 @@ def recipe_defaults(name: str, dataset: str, teacher_family: str | None) -> dict
     if name not in RECIPES:
         raise InputError(f"recipe={name!r}: expected one of {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
     return RECIPES[name](dataset, teacher_family)
+
+
+_STEPPING = {"max_steps", "eval_strategy", "eval_steps", "save_strategy", "save_steps"}
+
+
+def with_recipe(given: Mapping) -> dict:
+    """The settings that are given, and the recipe's for those that are not and that these leave room for."""
+    teachers = as_list(given.get("teacher", TeacherSettings.teacher))
+    family = teacher_family_name(teachers[0])
+    defaults = recipe_defaults(
+        given.get("recipe", DistillSettings.recipe), given.get("dataset", DataSettings.dataset), family
+    )
+    if teachers != [family]:
+        defaults.pop("teacher_config", None)  # trained already, or not all of that family
+    if given.get("architecture", "combination") != "combination":
+        defaults.pop("members", None)
+    if "per_device_train_batch_size" in given:
+        defaults.pop("series_per_batch", None)
+    if _STEPPING & set(given):
+        defaults.pop("step_limit", None)
+    return defaults | dict(given)

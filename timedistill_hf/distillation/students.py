@@ -12,19 +12,20 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from .._utils.errors import InputError
-from .._utils.files import move_into_place, read_json, remove_leftovers, staged_folder, write_json
+from .._utils.files import read_json, write_json
 from .._utils.run_folder import HISTORY
 from ..data.windows import ForecastData
 from ..evaluation.mixing import error_products
-from ..settings.run import DistillSettings, StudentSettings
+from ..settings.run import StudentSettings
 from ..student import TimeDistillConfig, TimeDistillForPrediction
 from ..training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
 from ..training.closed_form import ClosedForm, has_closed_form
 from ..training.derived import derive, limit_steps, scored_within_memory, windows_per_batch
 from ..training.forecast_trainer import ForecastTrainer
-from ..training.stages import WEIGHTS, run_stage
+from ..training.stages import WEIGHTS, finished_folder, run_stage
 from ..training.trainer import TimeDistillTrainer
 from .candidates import Candidate, Selection, find_candidates, kind_of, select, validation_products
+from .settings import RunSettings
 
 
 MakeTrainer = Callable[[PreTrainedModel, TimeDistillTrainingArguments], TimeDistillTrainer]
@@ -46,25 +47,25 @@ class TrainedStudents:
 
 @dataclass(frozen=True)
 class RunStudent:
-    """Trains the student, and the same without distillation, as far as that is still to be done.
+    """Trains the student, and the same without distillation, as far as that is still to be done."""
 
-    Args:
-        student_settings, settings, args: what the script's flags hold.
-        folder: of the run.
-    """
+    settings: RunSettings
 
-    student_settings: StudentSettings
-    settings: DistillSettings
-    args: TimeDistillTrainingArguments
-    folder: Path
+    @property
+    def args(self) -> TimeDistillTrainingArguments:
+        return self.settings.args
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.folder
 
     @property
     def is_combination(self) -> bool:
-        return self.student_settings.architecture == "combination"
+        return self.settings.student.architecture == "combination"
 
     @property
     def has_control(self) -> bool:
-        return "student_no_kd" in self.settings.controls
+        return "student_no_kd" in self.settings.run.controls
 
     def config(self, data: ForecastData) -> TimeDistillConfig:
         """The student's configuration; of a combination, what its members have in common.
@@ -72,9 +73,9 @@ class RunStudent:
         Raises:
             InputError: it is not valid, or too short for the objective's pyramid of scales.
         """
-        if self.settings.teacher_weights is not None and not self.is_combination:
-            raise InputError("--teacher_weights go with --architecture combination: give --alpha and --beta")
-        config = student_config(self.student_settings, data, self.args.supervision)
+        if self.settings.run.teacher_weights is not None and not self.is_combination:
+            raise InputError("`teacher_weights` go with `architecture=combination`: give `alpha` and `beta`")
+        config = student_config(self.settings.student, data, self.args.supervision)
         for candidate in self._candidates(config):
             size = self._form(candidate, config).feature_size
             self._arguments(candidate, data, config).check_lengths(config.prediction_length, size)
@@ -101,7 +102,7 @@ class RunStudent:
         (candidate,) = self._candidates(config)
         models = {"student": self._train_one(candidate, data, config, make_trainer, self.folder)}
         if self.has_control:
-            plain = Candidate(candidate.form, 0.0, 0.0)
+            plain = Candidate(candidate.member)
             folder = self.folder / "controls" / "student_no_kd"
             models["student_no_kd"] = self._train_one(plain, data, config, None, folder)
         return TrainedStudents(models)
@@ -110,7 +111,7 @@ class RunStudent:
         self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
     ) -> TrainedStudents:
         chosen = self._candidates(config)
-        plain = find_candidates(self.student_settings.members, ["0,0"], config) if self.has_control else []
+        plain = find_candidates(self.settings.student.members, ["0,0"], config) if self.has_control else []
         every = {candidate.name: candidate for candidate in [*chosen, *plain]}
         models = {}
         for name, candidate in every.items():
@@ -131,8 +132,8 @@ class RunStudent:
             selections[role] = select(
                 {candidate.name: models[candidate.name] for candidate in members},
                 products[rows][:, rows],
-                shrinkage=self.settings.shrinkage,
-                max_parameters=self.settings.max_parameters,
+                shrinkage=self.settings.run.shrinkage,
+                max_parameters=self.settings.run.max_parameters,
                 loss=self.args.supervision,
                 label=role,
             )
@@ -141,9 +142,10 @@ class RunStudent:
 
     def _candidates(self, config: TimeDistillConfig) -> list[Candidate]:
         if not self.is_combination:
-            return [Candidate(self.student_settings.architecture, self.args.alpha, self.args.beta)]
-        pairs = self.settings.teacher_weights or ["0,0", f"{self.args.alpha},{self.args.beta}"]
-        return find_candidates(self.student_settings.members, pairs, config)
+            member = {"architecture": self.settings.student.architecture}
+            return [Candidate(member, self.args.alpha, self.args.beta)]
+        pairs = self.settings.run.teacher_weights or ["0,0", f"{self.args.alpha},{self.args.beta}"]
+        return find_candidates(self.settings.student.members, pairs, config)
 
     def _form(self, candidate: Candidate, base: TimeDistillConfig) -> TimeDistillConfig:
         return candidate.config(base) if self.is_combination else base
@@ -176,20 +178,16 @@ class RunStudent:
         config = self._form(candidate, base)
         overrides |= {name: getattr(config, name) for name in self.args.supervision}
         args = derive(self.args, TimeDistillTrainingArguments, self.folder, overrides)
-        args = windows_per_batch(args, data.num_input_channels, self.settings.series_per_batch)
+        args = windows_per_batch(args, data.num_input_channels, self.settings.run.series_per_batch)
         args = scored_within_memory(args, data.num_input_channels)
-        return limit_steps(args, len(data.train), self.settings.step_limit)
+        return limit_steps(args, len(data.train), self.settings.run.step_limit)
 
     def _save(self, selection: Selection, data: ForecastData, folder: Path) -> TimeDistillForPrediction:
         """Put the chosen student where a student that was trained alone would be."""
         if PartialState().is_main_process and not (folder / WEIGHTS).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(folder)
-            stage = folder / ".stage-finished"
-            with staged_folder(stage, folder):
+            with finished_folder(folder) as stage:
                 selection.student.save_pretrained(stage)
                 data.processor.save_pretrained(stage)
-                move_into_place(stage, folder, last=WEIGHTS)
         PartialState().wait_for_everyone()
         return selection.student.to(self.args.device)
 
@@ -200,7 +198,9 @@ class RunStudent:
         shares = {role: selection.weights for role, selection in selections.items()}
         candidates = {
             name: {
-                **asdict(candidate),
+                "form": candidate.form,
+                "alpha": candidate.alpha,
+                "beta": candidate.beta,
                 "kind": kind_of(models[name].config),
                 "parameters": models[name].num_parameters(),
                 "weight": shares["student"].get(name, 0.0),

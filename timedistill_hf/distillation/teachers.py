@@ -1,152 +1,162 @@
 """The teachers of a run: checked before anything is done, trained or loaded, taken together."""
 
-import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
 
 from .._utils.errors import InputError
 from .._utils.run_folder import SIGNAL_FOLDER
 from ..data.windows import ForecastData
-from ..settings.run import DistillSettings
 from ..signal_store.layout import DTYPES
 from ..signal_store.table import TableTeacher, is_table
-from ..teachers import FAMILIES, FrozenTeacher, Teacher, TeacherFamily, get_family
+from ..tables.table import is_table as is_frame
+from ..teachers import FAMILIES, FrozenTeacher, Teacher, get_family
 from ..teachers.combined import SeveralTeachers, validation_weighted
+from ..teachers.external import CallableTeacher
+from ..teachers.families.generic import GenericFamily
 from ..teachers.loading import load_teacher_for
 from ..training.arguments import ForecastTrainingArguments
 from ..training.derived import derive, limit_steps
 from ..training.teacher_training import build_config, train_teacher
-
-
-logger = logging.getLogger(__name__)
+from .settings import RunSettings
 
 
 @dataclass(frozen=True)
 class RunTeachers:
-    """What `--teacher` names: families to train here, folders or Hub ids of trained teachers, or a table of forecasts.
+    """What teaches in a run.
 
     Args:
-        settings: which ones, and how they are mixed.
-        args: the run's training arguments.
-        folder: of the run.
+        settings: of the run; `settings.run.teacher` names the teachers.
+        objects: those that are no names but models, functions or tables, by what names them.
     """
 
-    settings: DistillSettings
-    args: ForecastTrainingArguments
-    folder: Path
+    settings: RunSettings
+    objects: Mapping[str, object]
+
+    @property
+    def names(self) -> list[str]:
+        return self.settings.run.teacher
+
+    @property
+    def to_train(self) -> list[str]:
+        """The families that are trained here."""
+        return [name for name in self.names if name in FAMILIES and name not in self.objects]
 
     def load(self, data: ForecastData) -> dict[str, FrozenTeacher]:
-        """Those that are trained already, by what names them.
+        """Those that are there already, by what names them.
 
         Raises:
             InputError: one cannot be loaded or does not fit, or the configuration of one to be trained is wrong.
         """
-        families = [name for name in self.settings.teacher if name in FAMILIES]
-        if not families and (self.settings.teacher_config is not None or self.settings.teacher_epochs is not None):
-            raise InputError(
-                f"--teacher {' '.join(self.settings.teacher)!r} is trained already: --teacher_config and "
-                "--teacher_epochs go with a family"
-            )
-        if len(families) > 1 and self.settings.teacher_config is not None:
-            raise InputError(
-                f"--teacher_config with {' '.join(families)}: it is for one family; train each with train_teacher.py"
-            )
-        for name in families:
-            build_config(get_family(name), data, self.settings.teacher_fields())
-        if families and self.settings.teacher_revision is not None:
-            raise InputError(
-                f"--teacher_revision {self.settings.teacher_revision!r} goes with a Hub id: {families[0]} is trained "
-                "here"
-            )
-        pooling = self.settings.feature_pooling
+        self._check()
+        for name in self.to_train:
+            build_config(get_family(name), data, self.settings.run.teacher_fields())
         loaded = {
-            name: load_teacher_for(name, data, self.settings.teacher_revision).pooled(pooling)
-            for name in self.settings.teacher
-            if name not in FAMILIES
+            name: self._as_teacher(self.objects.get(name, name), name, data)
+            for name in self.names
+            if name not in self.to_train
         }
-        if pooling not in (None, "flatten"):
-            self._check_pools([get_family(name) for name in families] + [t.family for t in loaded.values()])
+        if self.settings.run.feature_pooling not in (None, "flatten"):
+            families = [get_family(name) for name in self.to_train]
+            has_patches = [family.has_patches for family in families]
+            has_patches += [getattr(teacher, "feature_pooling", None) is not None for teacher in loaded.values()]
+            if not any(has_patches):
+                raise InputError(
+                    f"feature_pooling={self.settings.run.feature_pooling}: {' '.join(self.names)} has one feature a "
+                    "channel, nothing to pool; leave it out, or take a teacher with patches (patchtst, modern_tcn, "
+                    "Chronos)"
+                )
         return loaded
 
-    def load_table(self, data: ForecastData) -> TableTeacher | None:
-        """The table of forecasts that `--teacher` names, where it names one.
+    def _as_teacher(self, source: object, name: str, data: ForecastData) -> FrozenTeacher:
+        pooling = self.settings.run.feature_pooling
+        if is_frame(source) or is_table(str(source)):
+            folder, dtype = self.settings.folder / SIGNAL_FOLDER, DTYPES[self.settings.run.signal_dtype]
+            label = name if name in self.objects else None
+            return TableTeacher(source, data, name=label, directory=folder, dtype=dtype)
+        if isinstance(source, (str, Path)):
+            return load_teacher_for(str(source), data, self.settings.run.teacher_revision).pooled(pooling)
+        if isinstance(source, PreTrainedModel):
+            kind = source.config.model_type
+            family = get_family(kind) if kind in FAMILIES else GenericFamily(type(source), kind)
+            source = Teacher(source.eval(), family, feature_pooling=pooling).cut(data.processor.prediction_length)
+        if not isinstance(source, FrozenTeacher):
+            source = _of_function(source, name, data)
+        source.check_fits(**data.shape)
+        source.check_time_features(data.for_teacher(source.num_time_features).num_time_features)
+        return source
 
-        Raises:
-            InputError: it cannot be read or does not fit, or the settings ask for more than a table can do.
-        """
-        tables = [name for name in self.settings.teacher if is_table(name)]
-        if not tables:
-            return None
-        self._check_table(tables[0])
-        dtype = DTYPES[self.settings.signal_dtype]
-        return TableTeacher(tables[0], data, directory=self.folder / SIGNAL_FOLDER, dtype=dtype)
-
-    def _check_table(self, name: str) -> None:
-        """Raise where settings ask for more than a table of forecasts can do."""
-        if len(self.settings.teacher) > 1:
-            raise InputError(
-                f"--teacher {' '.join(self.settings.teacher)}: a table of forecasts is a teacher on its own; write "
-                "the mean of several into one table"
-            )
-        if self.settings.teacher_signal == "live":
-            raise InputError(
-                f"--teacher_signal live with --teacher {name}: a table of forecasts knows only the windows that it "
-                "was written for; leave out that flag"
-            )
-
-    def untrained(self, data: ForecastData, loaded: dict[str, FrozenTeacher]) -> FrozenTeacher:
+    def untrained(self, data: ForecastData, loaded: Mapping[str, FrozenTeacher]) -> FrozenTeacher:
         """All of them, those to be trained as they are built: of the size that the stored signal will have."""
-        teachers = [loaded[name] if name in loaded else self._build(name, data) for name in self._names]
+        teachers = [loaded[name] if name in loaded else self._build(name, data) for name in self.names]
         return teachers[0] if len(teachers) == 1 else SeveralTeachers(teachers)
 
-    def train(self, data: ForecastData, loaded: dict[str, FrozenTeacher]) -> dict[str, FrozenTeacher]:
+    def train(self, data: ForecastData, loaded: Mapping[str, FrozenTeacher]) -> dict[str, FrozenTeacher]:
         """All of them, trained as far as that is still to be done, by a name each that results use."""
-        teachers = [loaded[name] if name in loaded else self._train(name, data) for name in self._names]
+        teachers = [loaded[name] if name in loaded else self._train(name, data) for name in self.names]
         names = [teacher.name for teacher in teachers]
         return {
             name if names.count(name) == 1 else f"{name}_{names[: index + 1].count(name)}": teacher
             for index, (name, teacher) in enumerate(zip(names, teachers, strict=True))
         }
 
-    def mix(self, data: ForecastData, teachers: dict[str, FrozenTeacher]) -> FrozenTeacher:
+    def mix(self, data: ForecastData, teachers: Mapping[str, FrozenTeacher]) -> FrozenTeacher:
         """The one teacher that they make together."""
         if len(teachers) == 1:
             return next(iter(teachers.values()))
-        members = [teacher.to(self.args.device) for teacher in teachers.values()]
-        if self.settings.teacher_mix == "mean":
+        members = [teacher.to(self.settings.args.device) for teacher in teachers.values()]
+        if self.settings.run.teacher_mix == "mean":
             return SeveralTeachers(members)
-        return validation_weighted(
-            members, data, shrinkage=self.settings.teacher_shrinkage, batch_size=self.args.eval_batch_size
-        )
+        shrinkage, batch_size = self.settings.run.teacher_shrinkage, self.settings.args.eval_batch_size
+        return validation_weighted(members, data, shrinkage=shrinkage, batch_size=batch_size)
 
-    def _check_pools(self, families: list[TeacherFamily]) -> None:
-        if not any(family.has_patches for family in families):
-            names = ", ".join(family.model_type for family in families)
+    def _check(self) -> None:
+        """Raise where the settings ask for what these teachers cannot do."""
+        run, named = self.settings.run, " ".join(self.names)
+        if not self.to_train and (run.teacher_config is not None or run.teacher_epochs is not None):
             raise InputError(
-                f"--feature_pooling {self.settings.feature_pooling}: {names} has one feature a channel, nothing to "
-                "pool; leave it out, or take a teacher with patches (patchtst, modern_tcn, Chronos)"
+                f"teacher={named} is trained already: `teacher_config` and `teacher_epochs` go with a family"
+            )
+        if len(self.to_train) > 1 and run.teacher_config is not None:
+            raise InputError(
+                f"`teacher_config` with {' '.join(self.to_train)}: it is for one family; train each by itself first"
+            )
+        if self.to_train and run.teacher_revision is not None:
+            raise InputError(
+                f"teacher_revision={run.teacher_revision!r} goes with a Hub id: {self.to_train[0]} is trained here"
+            )
+        tables = [name for name in self.names if is_table(name) or is_frame(self.objects.get(name))]
+        if tables and len(self.names) > 1:
+            raise InputError(
+                f"teacher={named}: a table of forecasts is a teacher on its own; write the mean of several into one "
+                "table"
+            )
+        if tables and run.teacher_signal == "live":
+            raise InputError(
+                f"`teacher_signal=live` with {tables[0]}: a table of forecasts knows only the windows that it was "
+                "written for; leave it out"
             )
 
-    @property
-    def _names(self) -> list[str]:
-        return self.settings.teacher
-
     def _build(self, name: str, data: ForecastData) -> Teacher:
-        family = get_family(name)
-        model = family.model_class(build_config(family, data, self.settings.teacher_fields()))
-        return Teacher(model, family, feature_pooling=self.settings.feature_pooling)
+        family, run = get_family(name), self.settings.run
+        model = family.model_class(build_config(family, data, run.teacher_fields()))
+        return Teacher(model, family, feature_pooling=run.feature_pooling)
 
     def _train(self, name: str, data: ForecastData) -> Teacher:
+        run, args = self.settings.run, self.settings.args
         overrides = dict(get_family(name).training_defaults)
-        if self.settings.teacher_epochs is not None:
-            overrides["num_train_epochs"] = self.settings.teacher_epochs
-        folder = self.folder / "teacher"
-        if len(self._names) > 1:
+        if run.teacher_epochs is not None:
+            overrides["num_train_epochs"] = run.teacher_epochs
+        folder = self.settings.folder / "teacher"
+        if len(self.names) > 1:
             folder = folder / name
-        args = derive(self.args, ForecastTrainingArguments, folder, overrides)
-        args = limit_steps(args, len(data.train), self.settings.step_limit)
+        args = limit_steps(derive(args, ForecastTrainingArguments, folder, overrides), len(data.train), run.step_limit)
         try:
-            teacher = train_teacher(name, data, folder, config=self.settings.teacher_fields(), args=args)
+            teacher = train_teacher(name, data, folder, config=run.teacher_fields(), args=args)
         except InputError as error:
             if not folder.is_symlink():
                 raise
@@ -154,4 +164,49 @@ class RunTeachers:
                 f"{str(folder)!r} is a link to {str(folder.resolve())!r}, which is no teacher of this run: remove the "
                 "link, or give what it leads to as teacher"
             ) from error
-        return teacher.pooled(self.settings.feature_pooling)
+        return teacher.pooled(run.feature_pooling)
+
+
+def named(teacher: object) -> tuple[list[str], dict[str, object]]:
+    """Names for what was given as teacher, one or several, and by them those that are no names themselves.
+
+    Raises:
+        InputError: something cannot teach.
+    """
+    given = list(teacher) if isinstance(teacher, (list, tuple)) else [teacher]
+    names, objects = [], {}
+    for each in given:
+        if isinstance(each, (str, Path)):
+            names.append(str(each))
+            continue
+        if isinstance(each, FrozenTeacher):
+            name = each.name
+        elif isinstance(each, PreTrainedModel):
+            name = each.config.model_type
+        elif is_frame(each):
+            name = "forecasts"
+        elif callable(each) and not isinstance(each, torch.nn.Module):
+            name = getattr(each, "__name__", type(each).__name__)
+        else:
+            raise InputError(
+                f"a teacher of type {type(each).__name__!r}: expected a family's name, a folder, a Hub id, a model of "
+                "transformers, a function of past values, or a table of forecasts"
+            )
+        while name in names:
+            name += "_"
+        names.append(name)
+        objects[name] = each
+    return names, objects
+
+
+def fingerprint(teachers: Mapping[str, FrozenTeacher]) -> str:
+    """Of teachers that were given as objects or tables, so that a run is not resumed with others."""
+    return sha256("".join(teacher.fingerprint() for teacher in teachers.values()).encode()).hexdigest()[:16]
+
+
+def _of_function(function: Callable, name: str, data: ForecastData) -> CallableTeacher:
+    """A function of numpy arrays in the data's units; its code is its version."""
+    code = getattr(function, "__code__", None)
+    version = sha256(repr((code.co_code, code.co_consts) if code else type(function)).encode()).hexdigest()[:16]
+    lengths = {field: data.shape[field] for field in ("context_length", "prediction_length")}
+    return CallableTeacher(function, **lengths, name=name, version=version, processor=data.processor)

@@ -124,7 +124,7 @@ def _data(run: Path, results: Results, settings: PlotSettings) -> ForecastData:
     if data.series.fingerprint() != results.data.fingerprint:
         raise InputError(
             f"the data ({data.series.name}, fingerprint {data.series.fingerprint()}) are not those of {str(run)!r} "
-            f"({results.data.fingerprint}): name them with --dataset and --data_dir"
+            f"({results.data.fingerprint}): name them with `dataset` and `data_dir`"
         )
     return data
 

@@ -17,7 +17,7 @@ class HubSettings:
 
     def __post_init__(self):
         if not self.repo_id:
-            raise InputError("--repo_id is missing: give the repository, user/name")
+            raise InputError("`repo_id` is missing: give the repository, user/name")
 
 
 @dataclass
@@ -35,7 +35,7 @@ class PushModelSettings(HubSettings):
     def __post_init__(self):
         super().__post_init__()
         if not self.folder:
-            raise InputError("--folder is missing: give the folder of the finished model")
+            raise InputError("`folder` is missing: give the folder of the finished model")
 
 
 @dataclass
@@ -71,9 +71,9 @@ class PushDatasetSettings(HubSettings, NumberSettings):
     def __post_init__(self):
         super().__post_init__()
         if not self.dataset:
-            raise InputError("--dataset is missing: give a .csv or .parquet file, or a benchmark and --data_dir")
+            raise InputError("`dataset` is missing: give a .csv or .parquet file, or a benchmark and `data_dir`")
         if not self.license:
             raise InputError(
-                "--license is missing: give the data's licence as the Hub names it, such as cc-by-4.0 "
+                "`license` is missing: give the data's licence as the Hub names it, such as cc-by-4.0 "
                 "(https://huggingface.co/docs/hub/repositories-licenses), or other"
             )

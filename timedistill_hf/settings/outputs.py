@@ -29,14 +29,15 @@ class PlotSettings:
 
     def __post_init__(self):
         if (self.run is None) == (self.results is None):
-            raise InputError("give either --run, the folder of a finished run, or --results, the files of many")
+            raise InputError("give either `run`, the folder of a finished run, or `results`, the files of many")
         if self.results is not None and self.output is None:
-            raise InputError("--output is missing: give the folder for the plot of these results")
-        check_writable(Path(self.output_folder), "--output")
+            raise InputError("`output` is missing: give the folder for the plot of these results")
+        check_writable(Path(self.output_folder), "`output`")
         there = sorted(path.name for path in Path(self.output_folder).glob("*.png"))
         if there and not self.overwrite:
             raise InputError(
-                f"{self.output_folder!r} holds plots already ({there[0]}): name another --output, or pass --overwrite"
+                f"{self.output_folder!r} holds plots already ({there[0]}): name another `output`, or pass "
+                "`overwrite=True`"
             )
 
     @property
@@ -57,7 +58,7 @@ class CardSettings:
     def __post_init__(self):
         if not Path(self.results_dir).is_dir():
             raise InputError(f"results_dir={self.results_dir!r} is no folder: give the one with the results of runs")
-        check_writable(Path(self.output_dir), "--output_dir")
+        check_writable(Path(self.output_dir), "`output_dir`")
 
 
 @dataclass
@@ -66,7 +67,7 @@ class CacheSettings:
 
     forecasts_only: bool = field(
         default=False,
-        metadata={"help": "Leave the features out: for runs of distill.py with --teacher_signal forecasts."},
+        metadata={"help": "Leave the features out: for runs with teacher_signal forecasts."},
     )
     estimate: bool = field(default=False, metadata={"help": "Print size and time, from one batch, and write nothing."})
 
@@ -87,9 +88,9 @@ class WriteForecastsSettings:
 
     def __post_init__(self):
         if self.model is None:
-            raise InputError("--model is missing: give the folder or Hub id of a trained teacher")
+            raise InputError("`model` is missing: give the folder or Hub id of a trained teacher")
         if self.output is None or Path(self.output).suffix.lower() != ".parquet":
-            raise InputError(f"--output {self.output!r}: expected a name that ends in .parquet")
+            raise InputError(f"output={self.output!r}: expected a name that ends in .parquet")
         if self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
         check_output(self.output, self.overwrite)

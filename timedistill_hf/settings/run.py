@@ -85,6 +85,10 @@ class DataSettings(NumberSettings):
     duplicates: str = DUPLICATES
 
     def __post_init__(self):
+        self.target_columns = as_list(self.target_columns)
+        self.missing_value = as_list(self.missing_value)
+        if isinstance(self.split, (list, tuple)):
+            self.split = ",".join(map(str, self.split))
         if self.season is not None and self.season < 1:
             raise InputError(f"season={self.season}: expected a positive number of steps")
 
@@ -104,11 +108,12 @@ class StudentSettings:
             "choices": list(ARCHITECTURES),
         },
     )
-    members: list[str] | None = field(
+    members: list[str] | list[dict] | None = field(
         default=None,
         metadata={
-            "help": "With a combination: its forms, an architecture and what it changes, such as linear linear:mse "
-            "residual:last residual:revin:core=patch_mixer:hidden_size=64."
+            "help": "With a combination: its forms, each an architecture or a mapping of the fields that it changes, "
+            'such as linear \'{"architecture": "residual", "normalization": "last"}\'. \'ridge\': true '
+            "solves a linear one in closed form."
         },
     )
     hidden_size: int = field(default=512, metadata={"help": "Width of the student's hidden layer, or of a patch."})
@@ -145,9 +150,18 @@ class StudentSettings:
 
     def __post_init__(self):
         if self.members is not None and self.architecture != "combination":
-            raise InputError(f"--members go with --architecture combination, not with {self.architecture!r}")
+            raise InputError(f"`members` go with `architecture=combination`, not with {self.architecture!r}")
         if self.members is None and self.architecture == "combination":
-            raise InputError("--architecture combination needs --members, such as linear residual:last")
+            raise InputError("`architecture=combination` needs `members`, such as linear")
+        if self.members is not None:
+            self.members = [_member(member) for member in as_list(self.members)]
+
+
+def _member(member: str | dict) -> dict:
+    """A form of a combination: a mapping as it is, the text of one, or the name of an architecture."""
+    if isinstance(member, dict):
+        return member
+    return parse_json_object("members", member) if member.lstrip().startswith("{") else {"architecture": member}
 
 
 CONTROLS = ("student_no_kd", "linear", "seasonal_naive")
@@ -175,7 +189,7 @@ class DistillSettings:
             "choices": ["mean", "validation"],
         },
     )
-    teacher_config: str | None = field(
+    teacher_config: str | dict | None = field(
         default=None,
         metadata={"help": "Configuration fields of the teacher trained here, as JSON: '{\"d_model\": 32}'."},
     )
@@ -221,7 +235,7 @@ class DistillSettings:
         default=None,
         metadata={
             "help": "With a combination: alpha,beta pairs that each member is trained with, of which validation "
-            "decides; 0,0 is without teacher. Default: 0,0 and --alpha,--beta."
+            "decides; 0,0 is without teacher. Default: 0,0 and alpha,beta."
         },
     )
     shrinkage: float = field(
@@ -266,6 +280,8 @@ class DistillSettings:
     overwrite: bool = field(default=False, metadata={"help": "Replace the results that output_dir already holds."})
 
     def __post_init__(self):
+        self.teacher, self.controls = as_list(self.teacher), as_list(self.controls)
+        self.teacher_weights = as_list(self.teacher_weights)
         if not self.signal_limit_gb >= 0:
             raise InputError(f"signal_limit_gb={self.signal_limit_gb}: expected 0 or more gigabytes")
         for name in ("shrinkage", "teacher_shrinkage"):
@@ -276,11 +292,11 @@ class DistillSettings:
             if value is not None and value < 1:
                 raise InputError(f"{name}={value}: expected 1 or more")
         if len(set(self.teacher)) < len(self.teacher):
-            raise InputError(f"--teacher {' '.join(self.teacher)}: one is named twice")
+            raise InputError(f"teacher={' '.join(self.teacher)}: one is named twice")
         if self.teacher_revision is not None and (len(self.teacher) > 1 or Path(self.teacher[0]).exists()):
             raise InputError(
-                f"--teacher_revision {self.teacher_revision!r} with --teacher {' '.join(self.teacher)}: it goes with "
-                "one teacher, a Hub id; download others and give their folders"
+                f"teacher_revision={self.teacher_revision!r} with {' '.join(self.teacher)}: it goes with one teacher, "
+                "a Hub id; download others and give their folders"
             )
         if self.controls == ["none"]:
             self.controls = []
@@ -305,7 +321,7 @@ class TeacherSettings:
             "autoformer or time_series_transformer."
         },
     )
-    teacher_config: str | None = field(
+    teacher_config: str | dict | None = field(
         default=None, metadata={"help": "Fields of its configuration to change, as JSON: '{\"d_model\": 32}'."}
     )
     series_per_batch: int | None = field(
@@ -339,32 +355,37 @@ class EvaluateSettings:
 
     def __post_init__(self):
         if self.model is None:
-            raise InputError("--model is missing: give the folder or Hub id of a trained student or teacher")
+            raise InputError("`model` is missing: give the folder or Hub id of a trained student or teacher")
         if self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size}: expected 1 or more")
         if self.output is not None:
             check_output(self.output, self.overwrite)
 
 
+def as_list(value: object) -> list | None:
+    """A setting that takes several values, where one is given."""
+    return value if value is None or isinstance(value, list) else list(value) if isinstance(value, tuple) else [value]
+
+
 def check_output(path: str, overwrite: bool) -> None:
     """Raise where a result cannot be written: its folder is missing, or it is there and is not to be replaced."""
     if not Path(path).parent.is_dir():
-        raise InputError(f"--output {path!r}: there is no folder {str(Path(path).parent)!r}; make it")
+        raise InputError(f"output={path!r}: there is no folder {str(Path(path).parent)!r}; make it")
     if Path(path).is_dir():
-        raise InputError(f"--output {path!r} is a folder: name a file in it")
+        raise InputError(f"output={path!r} is a folder: name a file in it")
     if Path(path).exists() and not overwrite:
-        raise InputError(f"{path!r} exists: name another --output, or pass --overwrite")
-    check_writable(Path(path).parent, "--output")
+        raise InputError(f"{path!r} exists: name another `output`, or pass `overwrite=True`")
+    check_writable(Path(path).parent, "`output`")
 
 
-def parse_json_object(name: str, text: str | None) -> dict:
-    """A JSON object given as a flag; empty where not given."""
-    if text is None:
-        return {}
+def parse_json_object(name: str, value: str | dict | None) -> dict:
+    """A mapping, or the text of one as JSON; empty where not given."""
+    if value is None or isinstance(value, dict):
+        return value or {}
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{name}={text!r} is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError(f'{name}={text!r}: expected a JSON object such as {{"d_model": 32}}')
-    return value
+        found = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}={value!r} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f'{name}={value!r}: expected a JSON object such as {{"d_model": 32}}')
+    return found

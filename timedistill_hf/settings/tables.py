@@ -65,7 +65,7 @@ class ForecastSettings(TableSettings, NumberSettings):
         default = TableSettings(duplicates=self.duplicates).table_options()
         given = [name for name, value in self.table_options().items() if value != default[name]]
         if given and not self.each_series:
-            raise InputError(f"--{given[0]} goes with --each_series: without it tables are read as in training")
+            raise InputError(f"`{given[0]}` goes with `each_series`: without it tables are read as in training")
 
 
 @dataclass
@@ -153,7 +153,7 @@ class ExportSettings:
     def __post_init__(self):
         check_given(self, model="the folder or Hub id of a trained student", output="the .onnx file to write")
         if Path(self.output).suffix.lower() != ".onnx":
-            raise InputError(f"--output {self.output!r}: expected a name that ends in .onnx")
+            raise InputError(f"output={self.output!r}: expected a name that ends in .onnx")
         check_output(self.output, self.overwrite)
 
 
@@ -166,18 +166,18 @@ def check_files(settings: ForecastSettings | BacktestSettings, input_is: str) ->
         output="the .csv or .parquet file to write",
     )
     if table_kind(settings.input) is None:
-        raise InputError(f"--input {settings.input!r}: expected a name that ends in .csv or .parquet, of a {READABLE}")
+        raise InputError(f"input={settings.input!r}: expected a name that ends in .csv or .parquet, of a {READABLE}")
     if Path(settings.output).suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"--output {settings.output!r}: expected a name that ends in .csv or .parquet")
+        raise InputError(f"output={settings.output!r}: expected a name that ends in .csv or .parquet")
     if not os.path.isfile(settings.input):
-        raise InputError(f"--input {settings.input!r}: there is no such file")
+        raise InputError(f"input={settings.input!r}: there is no such file")
     check_output(settings.output, settings.overwrite)
     if Path(settings.output).exists() and Path(settings.output).samefile(settings.input):
-        raise InputError(f"--output {settings.output!r} is the input: give the result a file of its own")
+        raise InputError(f"output={settings.output!r} is the input: give the result a file of its own")
 
 
 def check_given(settings: object, **wanted: str) -> None:
     """Raise where a setting is missing; `wanted` says of each by its name what it is to be."""
     for name, what in wanted.items():
         if getattr(settings, name) is None:
-            raise InputError(f"--{name} is missing: give {what}")
+            raise InputError(f"`{name}` is missing: give {what}")

@@ -111,7 +111,7 @@ class ForecastTrainingArguments(TrainingArguments):
         if launched != self.world_size:
             raise InputError(
                 f"{launched} processes were launched but training sees {self.world_size}: they would train apart; "
-                "on a CPU pass --use_cpu and launch with torchrun or accelerate launch --multi_gpu"
+                "on a CPU pass `use_cpu=True` and launch with torchrun or accelerate launch --multi_gpu"
             )
 
     @property

@@ -19,7 +19,7 @@ class StopOnNaNCallback(TrainerCallback):
             if isinstance(value, float) and not math.isfinite(value) and name != "grad_norm":
                 raise FloatingPointError(
                     f"{name} is {value} at step {state.global_step}: lower the learning rate, clip gradients "
-                    "(--max_grad_norm 1) or look for extreme values in the data"
+                    "(`max_grad_norm=1`) or look for extreme values in the data"
                 )
 
 

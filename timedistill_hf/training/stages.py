@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from accelerate import PartialState
@@ -22,6 +23,8 @@ from .forecast_trainer import ForecastTrainer
 
 
 logger = logging.getLogger(__name__)
+
+STAGE = ".stage-finished"
 
 
 def run_stage(
@@ -56,18 +59,27 @@ def run_stage(
         raise InputError(f"{name}: {error}") from error
     if solve is None or not solve(trainer):
         _train(name, folder, trainer)
-    stage = folder / ".stage-finished"
+    stage = folder / STAGE
     with staged_folder(stage, folder):
         trainer.save_model(str(stage))  # on all processes: a model in shards is put together
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
-        with staged_folder(stage, folder):
+        with finished_folder(folder) as stage:
             write_json(stage / HISTORY, trainer.state.log_history)
             save_card(trainer.model_card(folder.resolve().name), stage)
-            move_into_place(stage, folder, last=WEIGHTS)
     trainer.accelerator.wait_for_everyone()
     # what was saved, not what was trained: free of autocast, shards and each process's own batch statistics
     return load_weights(type(model), folder).to(trainer.args.device).eval()
+
+
+@contextmanager
+def finished_folder(folder: Path) -> Iterator[Path]:
+    """A folder to save a finished model in; what it then holds is moved into `folder`, the weights last."""
+    stage = folder / STAGE
+    stage.mkdir(parents=True, exist_ok=True)
+    with staged_folder(stage, folder):
+        yield stage
+        move_into_place(stage, folder, last=WEIGHTS)
 
 
 def _train(name: str, folder: Path, trainer: ForecastTrainer) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ..data import load_data
 from ..data.windows import ForecastData
 from ..evaluation.evaluate_model import evaluate_model
 from ..hub.publishing import prepare_run, publish_run
+from ..settings.building import build, check_names
 from ..settings.run import DataSettings, TeacherSettings
 from ..teachers import Teacher, TeacherFamily, get_family, trainable_families
 from .arguments import ForecastTrainingArguments
@@ -106,19 +108,30 @@ def train_teacher(
         return Teacher(run_stage(f"teacher {family_name}", output_dir, build, make_trainer, args.seed), family)
 
 
-def train_and_score_teacher(
-    data_settings: DataSettings, settings: TeacherSettings, args: ForecastTrainingArguments
-) -> dict:
-    """Train the teacher into `args.output_dir` and score it on the test windows (on the main process; `{}` elsewhere).
+def train_and_score_teacher(given: Mapping) -> dict:
+    """Train a teacher and score it on the test windows.
 
-    With `args.push_to_hub` it is published then, also one that was finished before.
+    With `push_to_hub` it is published then, also one that was finished before.
+
+    Args:
+        given: fields of [`DataSettings`], [`TeacherSettings`] and [`ForecastTrainingArguments`] by name; the family's
+            defaults hold for what is not given, and `output_dir="runs/teacher"`.
+
+    Returns:
+        the score, and its `output_dir`, on the main process; `{}` elsewhere.
 
     Raises:
-        InputError: `output_dir` holds a finished teacher and `overwrite` is off.
+        InputError: a setting is not known; or `output_dir` holds a finished teacher and `overwrite` is off.
     """
+    kinds = (DataSettings, TeacherSettings, ForecastTrainingArguments)
+    check_names(given, *kinds)
+    defaults = get_family(given.get("teacher", TeacherSettings.teacher)).training_defaults
+    data_settings, settings, args = (
+        build(kind, {"output_dir": "runs/teacher", **defaults, **given}) for kind in kinds
+    )
     folder = Path(args.output_dir)
     if (folder / WEIGHTS).exists() and not settings.overwrite and not args.push_to_hub:
-        raise InputError(f"{str(folder)!r} holds a teacher already: name another --output_dir, or pass --overwrite")
+        raise InputError(f"{str(folder)!r} holds a teacher already: name another `output_dir`, or `overwrite=True`")
     args.check_metric()
     data = load_data(data_settings)
     prepare_run(args)
@@ -135,7 +148,7 @@ def train_and_score_teacher(
     write_json(folder / "results.json", {"models": {"teacher": score}, "data": data.series.name})
     if args.push_to_hub:
         publish_run(args)
-    return score
+    return score | {"output_dir": str(folder)}
 
 
 def _card(teacher: Teacher, data: ForecastData, args: ForecastTrainingArguments, score: dict) -> ModelCard:
