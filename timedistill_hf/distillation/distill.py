@@ -83,7 +83,7 @@ def distill(
     teachers, objects = named(teacher)
     given = {"teacher": teachers, "recipe": recipe, "output_dir": str(output_dir), **settings}
     if isinstance(data, ForecastData):
-        given = _of_windows(data) | given
+        given |= _lengths_of(data, given)
     is_named = isinstance(data, str) or hasattr(data, "__fspath__")
     given["dataset"] = str(data) if is_named else type(data).__name__
     run = Distillation(RunSettings.of(given), None if is_named else data, objects)
@@ -91,9 +91,13 @@ def distill(
     return DistillResult(run.settings.folder)
 
 
-def _of_windows(data: ForecastData) -> dict:
+def _lengths_of(data: ForecastData, given: Mapping) -> dict:
+    """The windows' own, which nothing else that is given may contradict."""
     lengths = {name: data.shape[name] for name in ("context_length", "prediction_length")}
-    return lengths | {"split": None}
+    for name, length in lengths.items():
+        if given.get(name, length) != length:
+            raise InputError(f"{name}={given[name]}: the windows have {length}; leave it out, or cut them anew")
+    return lengths
 
 
 @dataclass(frozen=True)
