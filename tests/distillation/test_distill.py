@@ -120,10 +120,10 @@ def test_a_finished_run_and_another_teacher_are_refused(csv, tmp_path):
 @pytest.mark.parametrize(
     ("data", "teacher", "settings", "message"),
     [
-        ("synthetic", "patchtst", {"predicton_length": 3}, "predicton_length=3 is no setting; did you mean 'prediction_"),
+        ("synthetic", "patchtst", {"hiden_size": 3}, "hiden_size=3 is no setting; did you mean 'hidden_size'?"),
         ("synthetic", 3, {}, "a teacher of type 'int': expected a family's name"),
         ("synthetic", torch.nn.Linear(3, 3), {}, "a teacher of type 'Linear'"),
-        ("synthetic", "patchtst", {"recipe": "bets"}, "recipe='bets': expected one of paper, best; did you mean 'best'?"),
+        ("synthetic", "patchtst", {"recipe": "bets"}, "recipe='bets': expected one of paper, best; did you mean"),
         (object(), "patchtst", {}, "'object' is no kind of series"),
         ("synthetic", "patchtst", {"alpha": -1}, "alpha=-1"),
     ],

@@ -216,5 +216,5 @@ def test_a_saved_timesfm_is_scored_on_any_lengths(with_processor, data, tmp_path
         str(generated_csv(tmp_path, 400)), context_length=CONTEXT, prediction_length=HORIZON, split="240,80,80"
     )
     results = evaluate_saved_model(source, EvaluateSettings(model=str(tmp_path)))
-    assert results["models"]["teacher"]["mse"] > 0
+    assert results.models["teacher"].mse > 0
     assert load_teacher(str(tmp_path)).prediction_length == 128

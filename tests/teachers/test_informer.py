@@ -1,6 +1,6 @@
 """Informer: its forecast is the mean, deterministic, and knows nothing of the future."""
 
-import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from timedistill_hf.data import synthetic_series
 from timedistill_hf.data.calendar import calendar_features
 from timedistill_hf.forecasting.evaluate import evaluate_saved_model
 from timedistill_hf.models.mean_prediction import is_direct
-from timedistill_hf.settings.run import DataSettings, EvaluateSettings, TeacherSettings
+from timedistill_hf.settings.run import DataSettings, EvaluateSettings
 from timedistill_hf.teachers import Teacher, get_family, load_teacher
 from timedistill_hf.training.arguments import ForecastTrainingArguments
 from timedistill_hf.training.forecast_trainer import ForecastTrainer
@@ -182,11 +182,10 @@ def test_a_saved_one_is_scored_and_serves_by_script_and_library(tmp_path):
     frame.to_csv(tmp_path / "mine.csv", index=False)
     source = DataSettings(str(tmp_path / "mine.csv"), context_length=CONTEXT, prediction_length=HORIZON)
     folder = tmp_path / "informer"
-    args = ForecastTrainingArguments(str(folder), max_steps=3, disable_tqdm=True, report_to="none")
-    settings = TeacherSettings(teacher="informer", teacher_config=json.dumps(SMALL))
-    trained = train_and_score_teacher(source, settings, args)
+    settings = {"teacher": "informer", "teacher_config": SMALL, "max_steps": 3, "disable_tqdm": True}
+    trained = train_and_score_teacher(asdict(source) | settings | {"report_to": "none", "output_dir": str(folder)})
     again = evaluate_saved_model(source, EvaluateSettings(model=str(folder)))
-    assert again["models"]["teacher"]["mse"] == pytest.approx(trained["mse"], rel=1e-6)
+    assert again.models["teacher"].mse == pytest.approx(trained["mse"], rel=1e-6)
 
     forecaster = Forecaster.from_pretrained(folder)
     forecast = forecaster.predict(frame)

@@ -91,7 +91,6 @@ COMMANDS = {
         "sharing.push_dataset",
         "Log in first (hf auth login), or set HF_TOKEN. Other configurations of the repository are kept.",
     ),
-    "cards": Command("Share", "Write the model cards of finished runs.", "sharing.cards"),
 }
 
 

@@ -11,6 +11,7 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 from transformers import PreTrainedModel
 
+from .._utils.errors import InputError
 from .._utils.files import remove_leftovers
 from .._utils.run_folder import RESULTS, SIGNAL_FOLDER, RunFolder
 from ..data import Series, load_data, make_windows
@@ -252,10 +253,8 @@ class Distillation:
         folder = self.folder.path
         remove_leftovers(folder)
         forecasters = {name: models[name] for name in ("student", "teacher") if name in models}
-        plots = plot_run(folder, folder, data, forecasters, results.to_dict(), self.args.device)
-        save_card(
-            student_card(results.to_dict(), folder.resolve().name, plots=plots, license=self.args.hub_license), folder
-        )
+        plots = plot_run(folder, folder, data, forecasters, results, self.args.device)
+        save_card(student_card(results, folder.resolve().name, plots=plots, license=self.args.hub_license), folder)
         shutil.rmtree(folder / SIGNAL_FOLDER, ignore_errors=True)
         results.to_json(folder / RESULTS)
         self._students.clear()

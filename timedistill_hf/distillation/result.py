@@ -57,4 +57,4 @@ class DistillResult:
         """Error against time of all models; the run's folder holds more plots (`*.png`)."""
         from ..plots.accuracy import accuracy_figure
 
-        return accuracy_figure([self.results.to_dict()])
+        return accuracy_figure([self.results])

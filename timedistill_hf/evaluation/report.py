@@ -2,16 +2,16 @@
 
 import dataclasses
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import nn
 
 from ..data.windows import ForecastData
+from ..models.adapters import device_of
 from .evaluate_model import score_models
 from .latency import conditions
-from .results import VERSION, Results
+from .results import VERSION
 
 
 _PACKAGES = (
@@ -46,7 +46,7 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
     prepared = {
         name: (model, model.prepare(data) if hasattr(model, "prepare") else data) for name, model in models.items()
     }
-    device = next(models["student"].parameters()).device
+    device = device_of(next(iter(models.values())))
     return {
         "version": VERSION,
         "models": score_models(prepared, batch_size=batch_size),
@@ -65,11 +65,6 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
         "latency": conditions(device),
         "versions": versions(),
     }
-
-
-def results_table(models: Mapping[str, dict], tablefmt: str = "github") -> str:
-    """The models, as under `models` in `results.json`, as a table."""
-    return Results.from_dict({"models": models}).table(tablefmt)
 
 
 def hardware(device: torch.device | str = "cpu") -> dict:

@@ -1,29 +1,25 @@
 """Score a model that was saved with its processor."""
 
-import dataclasses
-
 import torch
 from transformers import PreTrainedModel
 
-from .._utils.files import write_json
 from ..data import load_data
 from ..data.processor import TimeDistillProcessor
 from ..evaluation.controls import SeasonalNaive
-from ..evaluation.evaluate_model import score_models
-from ..evaluation.latency import conditions
-from ..evaluation.report import hardware, versions
+from ..evaluation.report import results_of
+from ..evaluation.results import Results
 from ..settings.run import DataSettings, EvaluateSettings
 from ..teachers import Teacher
 from ..teachers.loading import check_fits, commit_of_model, find_processor, load_model
 
 
-def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings) -> dict:
+def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings) -> Results:
     """Score the model on all test windows, beside the seasonal naive forecast.
 
     The model's own lengths and scaler are used; where it has no processor the scaler is fitted on the train rows.
 
     Returns:
-        `models` (the model under its `role`, `student` or `teacher`, and `seasonal_naive`), data, versions.
+        the model's score under its role, `student` or `teacher`, and that of `seasonal_naive`; `other` names the role.
 
     Raises:
         InputError: model or data cannot be loaded, or do not fit.
@@ -43,27 +39,11 @@ def evaluate_saved_model(data_settings: DataSettings, settings: EvaluateSettings
         data = model.prepare(data)
         model.check_time_features(data.num_time_features)
     models = {role: model, "seasonal_naive": SeasonalNaive(data.series.season, horizon)}
-    device = next(model.parameters()).device
-    results = {
-        "role": role,
-        "model": settings.model,
-        "models": score_models(
-            {name: (candidate, data) for name, candidate in models.items()}, batch_size=settings.batch_size
-        ),
-        "data": {
-            "name": data.series.name,
-            "note": data.series.note,
-            "fingerprint": data.series.fingerprint(),
-            "rows": dataclasses.asdict(data.split),
-            "windows": len(data.test),
-        },
-        "hardware": hardware(device),
-        "latency": conditions(device),
-        "versions": versions(),
-    }
+    results = results_of(data, models, settings.batch_size) | {"role": role, "model": settings.model}
+    found = Results.from_dict(results)
     if settings.output is not None:
-        write_json(settings.output, results)
-    return results
+        found.to_json(settings.output)
+    return found
 
 
 def _lengths(

@@ -44,19 +44,18 @@ def backtest(about: str) -> None:
 def evaluate(about: str) -> None:
     data_settings, settings = parse((DataSettings, EvaluateSettings), description=about)
 
-    from ...evaluation.report import results_table
     from ...forecasting.evaluate import evaluate_saved_model
     from ..logging import set_up_logging
 
     set_up_logging()
     results = evaluate_saved_model(data_settings, settings)
-    note = f" ({results['data']['note']})" if results["data"]["note"] else ""
-    print(f"\n{settings.model} on {results['data']['name']}{note}, all test windows\n")
-    print(results_table(results["models"]))
-    units = results["models"][results["role"]]["units"]
+    note = f" ({results.data.note})" if results.data.note else ""
+    print(f"\n{settings.model} on {results.data.name}{note}, all test windows\n")
+    print(results.table())
+    units = results.models[results.other["role"]].units
     print(
-        f"\nIn the data's units: MAE {units['mae']:.4g}, RMSE {units['rmse']:.4g}, sMAPE {units['smape']:.2f} %, "
-        f"MASE {units['mase']:.3f} (season of {units['season']} steps)"
+        f"\nIn the data's units: MAE {units.mae:.4g}, RMSE {units.rmse:.4g}, sMAPE {units.smape:.2f} %, "
+        f"MASE {units.mase:.3f} (season of {units.season} steps)"
     )
 
 

@@ -1,10 +1,8 @@
-"""Publishing on the Hub, and the cards of this repository."""
+"""Publishing on the Hub."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from ...settings.hub import PushDatasetSettings, PushModelSettings
-from ...settings.outputs import CardSettings
 from ..parsing import parse
 
 
@@ -30,17 +28,3 @@ def push_dataset(about: str) -> None:
     del options["config"]
     options["private"] = settings.private or None  # what is there already keeps what it is
     print(publish_series(options.pop("dataset"), options.pop("repo_id"), **options).repo_url)
-
-
-def cards(about: str) -> None:
-    (settings,) = parse((CardSettings,), description=about)
-
-    from ...cards.example import FOLDER, example_card
-    from ...cards.family import write_family_cards
-
-    for path in write_family_cards(settings.results_dir, settings.output_dir):
-        print(path)
-    path = Path(settings.root) / FOLDER / "README.md"
-    if path.is_file():
-        example_card(settings.root).save(path)
-        print(path)
