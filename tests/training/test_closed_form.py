@@ -17,7 +17,7 @@ from timedistill_hf import (
 from timedistill_hf.data import Series, SplitSpec, make_windows
 from timedistill_hf.objective.multi_scale import multi_scale_loss
 from timedistill_hf.signal_store.store import store_signal
-from timedistill_hf.training.closed_form import INPUT_NOISES, ClosedForm, mixing_matrix, multi_scale_form
+from timedistill_hf.training.closed_form import INPUT_NOISES, ClosedForm, multi_scale_form
 
 
 def trainer(data, folder, teacher=None, normalization="mean", **overrides):
@@ -127,11 +127,6 @@ def test_several_students_of_a_run_are_those_of_runs_of_their_own(data, tmp_path
         together(one)
         ClosedForm(data)(other)
         torch.testing.assert_close(one.model.state_dict(), other.model.state_dict())
-
-
-def test_no_scales_mix_labels_as_the_paper_does():
-    """Lambda = 1 / (1 + alpha), of the relation between distillation and mixup."""
-    torch.testing.assert_close(mixing_matrix(HORIZON, 3.0, 0), 0.75 * torch.eye(HORIZON, dtype=torch.float64))
 
 
 def test_constant_channels_are_forecast_as_they_are(tmp_path):

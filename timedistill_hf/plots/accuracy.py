@@ -30,15 +30,15 @@ def bubble_area(parameters: int) -> float:
     return 10 * parameters**0.25
 
 
-def accuracy_figure(runs: Sequence[Results | Mapping], title: str = "") -> Figure:
+def accuracy_figure(results: Sequence[Results | Mapping], title: str = "") -> Figure:
     """Test MSE over milliseconds, a panel for each data set and horizon, a mark a model, a bubble for its parameters.
 
     A line through a mark is the middle half of its times.
 
     Args:
-        runs: results, several seeds of one cell among them or not; the contents of `results.json` do too.
+        results: several seeds of one cell among them or not; the contents of `results.json` do too.
     """
-    runs = [Results.from_dict(run) for run in runs]
+    runs = [Results.from_dict(each) for each in results]
     panels: dict[str, list[tuple[str, Score]]] = {}
     for run in runs:
         lengths = f"{run.settings['context_length']} to {run.settings['prediction_length']}"

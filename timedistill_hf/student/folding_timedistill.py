@@ -9,7 +9,7 @@ from torch import nn
 from .configuration_timedistill import TimeDistillConfig
 from .linear_timedistill import LinearBackbone
 from .modeling_timedistill import TimeDistillForPrediction
-from .normalization_timedistill import WindowNormalization, forecast_window
+from .normalization_timedistill import WindowNormalization, forecast_window, level_weights
 
 
 SAME_SUM = 1e-9
@@ -32,12 +32,7 @@ class Part:
     @property
     def level(self) -> torch.Tensor:
         """`[L]`: its product with the window is the level that the normalization takes out."""
-        level = torch.zeros(self.config.context_length, dtype=torch.float64)
-        if self.config.normalization == "last":
-            level[-1] = 1
-        elif self.config.normalization != "none":
-            level[:] = 1 / len(level)
-        return level
+        return level_weights(self.config)
 
     @property
     def weighs_one(self) -> bool:

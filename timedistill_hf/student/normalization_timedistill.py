@@ -37,6 +37,16 @@ def fill_missing(values: torch.Tensor, observed: torch.Tensor, dim: int = 1) -> 
     return torch.where(observed, values, left_value + (known.gather(dim, right) - left_value) * fraction)
 
 
+def level_weights(config) -> torch.Tensor:
+    """`[L]`, float64: its product with a window is the level that the normalization takes out."""
+    level = torch.zeros(config.context_length, dtype=torch.float64)
+    if config.normalization == "last":
+        level[-1] = 1
+    elif config.normalization != "none":
+        level[:] = 1 / len(level)
+    return level
+
+
 class WindowNormalization(nn.Module):
     """Takes level (and scale) out of each window and gives them back to the forecast (step 1 and 6 of the student).
 

@@ -1,19 +1,12 @@
 """Linear students in closed form: what gradient descent on squared errors approaches, found in one solve.
 
-For squared errors the supervised term and the multi-scale term on forecasts are one regression on mixed labels. With Q
-the quadratic form of the multi-scale term (equation 3 of TimeDistill, arXiv 2502.15016) and a its weight,
-
-    |e|^2 + a e_T' Q e_T  =  (e - M d)' (I + a Q) (e - M d) + what no forecast changes,   M = (I + a Q)^-1 a Q,
-
-where e is the forecast's distance from the truth, e_T that from the teacher's forecast and d the teacher's from the
-truth. The best map for the mixed labels, truth + M d, does not depend on the metric I + a Q; noise on the window adds
-a ridge to its normal equations (Bishop, 1995). The multi-period term has no closed form and is left out.
-
-Where targets are missing the first term is of the known ones.
+For squared errors the supervised term and the multi-scale term on forecasts, whose quadratic form is Q (equation 3 of
+TimeDistill, arXiv 2502.15016), are one regression with the metric I + alpha Q, on labels between truth and teacher.
+Noise on the window adds a ridge to its normal equations (Bishop, 1995). The multi-period term has no closed form and
+is left out. Where targets are missing the first term is of the known ones.
 """
 
 import logging
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -27,11 +20,11 @@ from ..objective.multi_scale import scales_that_fit
 from ..signal_store.store import split_signal
 from ..signal_store.table import ForecastWindows
 from ..student import TimeDistillConfig
-from ..student.normalization_timedistill import fill_missing
+from ..student.normalization_timedistill import fill_missing, level_weights
 from .forecast_trainer import ForecastTrainer, Ridge
 from .known_targets import KnownTargets
-from .moments import WindowMoments, series_of
-from .normal_equations import INPUT_NOISES, Teaching, solve_known, solve_whole
+from .moments import WholeWindows
+from .normal_equations import INPUT_NOISES, Sums, Teaching, solve
 from .trainer import TimeDistillTrainer
 
 
@@ -57,61 +50,45 @@ def multi_scale_form(length: int, num_scales: int | None) -> torch.Tensor:
     return form / (num_scales + 1)
 
 
-def mixing_matrix(length: int, alpha: float, num_scales: int | None) -> torch.Tensor:
-    """M `[S, S]`, float64: how much of the way from the truth to the teacher's forecast the labels go."""
-    pull = alpha * multi_scale_form(length, num_scales)
-    return torch.linalg.solve(torch.eye(length, dtype=torch.float64) + pull, pull)
+@torch.no_grad()
+def _teachers_sums(
+    windows: Dataset, teacher: nn.Module | None, device: torch.device, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`cross` and `total` of [`Teaching`], in one pass over the windows.
 
-
-@dataclass(frozen=True)
-class TeacherMoments:
-    """What the teacher says, d = its forecast less the truth `[S]`, 0 for one that is missing, summed over all series.
-
-    Args:
-        cross: `[L, S]`, float64: sum of window times d.
-        total: `[S]`, float64: sum of d.
+    The windows hold the teacher's forecasts where no `teacher` is given.
     """
-
-    cross: torch.Tensor
-    total: torch.Tensor
-
-    @classmethod
-    @torch.no_grad()
-    def of(cls, windows: Dataset, teacher: nn.Module | None, device: torch.device, batch_size: int):
-        """One pass over the windows, which hold the teacher's forecasts where no `teacher` is given."""
-        cross = total = 0.0
-        for batch in tqdm(
-            DataLoader(windows, batch_size=batch_size), desc="teacher's labels", unit="batch", leave=False
-        ):
-            batch = {name: value.to(device) for name, value in batch.items()}
-            inputs, signal = split_signal(split_targets(batch)[0])
-            forecast = (signal if signal is not None else teacher(**inputs)).prediction_outputs
-            past = batch["past_values"]
-            if "past_observed_mask" in batch:
-                past = fill_missing(past, batch["past_observed_mask"])
-            change = series_of(forecast - batch["future_values"])
-            cross = cross + (series_of(past).T @ change).cpu().double()
-            total = total + change.cpu().double().sum(dim=0)
-        return cls(cross, total)
+    cross = total = 0.0
+    for batch in tqdm(DataLoader(windows, batch_size=batch_size), desc="teacher's labels", unit="batch", leave=False):
+        batch = {name: value.to(device) for name, value in batch.items()}
+        inputs, signal = split_signal(split_targets(batch)[0])
+        forecast = (signal if signal is not None else teacher(**inputs)).prediction_outputs
+        past = batch["past_values"]
+        if "past_observed_mask" in batch:
+            past = fill_missing(past, batch["past_observed_mask"])
+        change, past = (part.transpose(1, 2).flatten(0, 1) for part in (forecast - batch["future_values"], past))
+        cross = cross + (past.T @ change).cpu().double()
+        total = total + change.cpu().double().sum(dim=0)
+    return cross, total
 
 
 class ClosedForm:
     """Solves the linear students of one run; what they have in common is summed once.
 
-    All distilled ones must hear the same teacher. What is minimised is the squared error and, with `alpha`, the
+    All distilled ones must have the same teacher. What is minimised is the squared error and, with `alpha`, the
     squared multi-scale term, whatever losses the arguments name. Every process does all of it.
     """
 
     def __init__(self, data: ForecastData):
         self.data = data
-        self._taught: TeacherMoments | None = None
+        self._taught: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @cached_property
-    def _train(self) -> WindowMoments | KnownTargets:
+    def _train(self) -> Sums:
         return _sums_of(self.data.train)
 
     @cached_property
-    def _validation(self) -> WindowMoments | KnownTargets:
+    def _validation(self) -> Sums:
         return _sums_of(self.data.validation)
 
     @torch.no_grad()
@@ -133,8 +110,7 @@ class ClosedForm:
             )
             return False
         config, projection = trainer.model.config, trainer.model.backbone.projection
-        solve = solve_known if isinstance(self._train, KnownTargets) else solve_whole
-        maps, biases, errors = solve(self._train, self._validation, _level(config), self._teaching(trainer))
+        maps, biases, errors = solve(self._train, self._validation, level_weights(config), self._teaching(trainer))
         best = int(errors.argmin())
         projection.weight.copy_(maps[best].T)
         projection.bias.copy_(biases[best])
@@ -148,25 +124,10 @@ class ClosedForm:
         if not isinstance(trainer, TimeDistillTrainer) or not args.alpha:
             return None
         if self._taught is None:
-            self._taught = TeacherMoments.of(trainer.train_dataset, trainer.teacher, args.device, args.eval_batch_size)
-        length = self.data.processor.prediction_length
-        return Teaching(
-            pull=args.alpha * multi_scale_form(length, args.num_scales),
-            mixing=mixing_matrix(length, args.alpha, args.num_scales),
-            cross=self._taught.cross,
-            total=self._taught.total,
-        )
+            self._taught = _teachers_sums(trainer.train_dataset, trainer.teacher, args.device, args.eval_batch_size)
+        pull = args.alpha * multi_scale_form(self.data.processor.prediction_length, args.num_scales)
+        return Teaching(pull, *self._taught)
 
 
-def _sums_of(windows: WindowDataset) -> WindowMoments | KnownTargets:
-    return WindowMoments.of(windows) if windows.observed is None else KnownTargets(windows)
-
-
-def _level(config: TimeDistillConfig) -> torch.Tensor:
-    """`[L]`: its product with a look-back is the level that the student takes out."""
-    level = torch.zeros(config.context_length, dtype=torch.float64)
-    if config.normalization == "mean":
-        level[:] = 1 / len(level)
-    elif config.normalization == "last":
-        level[-1] = 1
-    return level
+def _sums_of(windows: WindowDataset) -> Sums:
+    return WholeWindows(windows) if windows.observed is None else KnownTargets(windows)

@@ -14,7 +14,7 @@ import torch
 
 from ..data.windows import WindowDataset
 from ..student.normalization_timedistill import fill_missing
-from .moments import WindowMoments
+from .moments import moments
 
 
 _WINDOWS_AT_ONCE = 4096
@@ -58,25 +58,19 @@ class _Channel:
 
 
 class KnownTargets:
-    """The windows of a data set with missing values, look-backs interpolated as the student does, channels alike.
+    """As [`WholeWindows`] for a data set with missing values, look-backs interpolated as the student does.
 
-    What hangs on all windows alike is float64; products with maps are float32.
+    Targets and errors are of the known ones. What hangs on all windows alike is float64; products with maps are
+    float32.
 
     Args:
         windows: with `observed`.
-
-    Attributes:
-        gram: `[L, L]`: sum over all look-backs of the products of steps i and j.
-        total: `[L]`: sum of step i.
-        count: N times channels.
-        known: `[S]`: how many targets each step of the horizon has.
-        label_cross, label_total: `[L, S]` and `[S]`: sums of window times target and of targets.
     """
 
     def __init__(self, windows: WindowDataset):
-        self.length, self.horizon = windows.context_length, windows.prediction_length
+        self.length, self._horizon = windows.context_length, windows.prediction_length
         first = windows.first_origin - self.length
-        rows = slice(first, first + len(windows) + self.length + self.horizon - 1)
+        rows = slice(first, first + len(windows) + self.length + self._horizon - 1)
         values, observed = windows.values[rows].double(), windows.observed[rows].bool()
         self._size = fast_size(len(windows) + self.length - 1)
         self._channels = [self._channel(*both, len(windows)) for both in zip(values.T, observed.T, strict=True)]
@@ -86,11 +80,7 @@ class KnownTargets:
         self.label_cross, self.label_total = self._sums(channel.targets for channel in self._channels)
 
     def products(self, matrix: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sums over known targets of window times forecast, `[L, S]`, and of forecasts, `[S]`.
-
-        Args:
-            matrix, bias: `[L, S]` and `[S]`, what forecasts.
-        """
+        """Sums over known targets of window times forecast, `[L, S]`, and of forecasts, `[S]`."""
         return self._sums(
             forecasts.add_(bias.float().unsqueeze(1)).mul_(channel.known)
             for channel, forecasts in self._forecasts(matrix)
@@ -142,8 +132,7 @@ class KnownTargets:
         return _Edges(starts, steps, (nearest - series[place]).float())
 
     def _add_look_backs(self) -> None:
-        moments = WindowMoments.of_rows(torch.stack([channel.series for channel in self._channels], 1), self.length)
-        self.gram, self.total = moments.gram, moments.total
+        self.gram, self.total = moments(torch.stack([each.series for each in self._channels], 1), self.length)
         for channel in self._channels:
             for edge in channel.edges:
                 windows = channel.series.unfold(0, self.length, 1)[edge.windows]
@@ -156,8 +145,8 @@ class KnownTargets:
 
     def _sums(self, per_channel: Iterable[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """`[L, S]` and `[S]`: sums of window times value and of values, of `[S, N]` for each channel."""
-        spectrum, edges = 0.0, torch.zeros(self.length, self.horizon)
-        total = torch.zeros(self.horizon, dtype=torch.float64)
+        spectrum, edges = 0.0, torch.zeros(self.length, self._horizon)
+        total = torch.zeros(self._horizon, dtype=torch.float64)
         for channel, values in zip(self._channels, per_channel, strict=True):
             spectrum = spectrum + channel.spectrum * torch.fft.rfft(values, n=self._size).conj()
             for edge in channel.edges:

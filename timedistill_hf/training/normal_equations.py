@@ -1,8 +1,8 @@
 """The best linear maps of windows, with a ridge for each of several strengths of noise.
 
-Where nothing is missing one decomposition of the look-backs solves for all of them. With missing values the squared
-error is of the known targets, and each step of the horizon has equations of its own, which are close to those of all
-windows: conjugate gradients, started and preconditioned with these, take a few rounds.
+Where nothing is missing one decomposition of the look-backs solves for all of them, and no more is to be done. With
+missing values the squared error is of the known targets, and each step of the horizon has equations of its own, which
+are close to those of all windows: conjugate gradients, started and preconditioned with these, take a few rounds.
 """
 
 import logging
@@ -11,19 +11,20 @@ from dataclasses import dataclass
 import torch
 
 from .known_targets import KnownTargets
-from .moments import WindowMoments
+from .moments import WholeWindows
 
 
 logger = logging.getLogger(__name__)
 
 INPUT_NOISES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 _REST = 1e-4  # of the size of a solution: what may be left to find
-_MOST_ROUNDS = 40
-_MOST_CHOICES = 3
+_MAX_ROUNDS = 40
+_MAX_CHOICES = 3
 _FIRST_NOISE = 0.2  # where it is looked for first
 
 Map = tuple[torch.Tensor, torch.Tensor]
 """Weight `[L, S]` and bias `[S]`; or `[K, L, S]` and `[K, S]` of K maps; or sums of products with them."""
+Sums = WholeWindows | KnownTargets
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,11 @@ class Teaching:
 
     Args:
         pull: `[S, S]`, float64, a Q.
-        mixing: `[S, S]`, float64: how much of the way from the truth to the teacher's forecast the labels go.
         cross, total: `[L, S]` and `[S]`, float64: sums of window times d and of d, the teacher's forecast less the
             truth, 0 in place of one that is missing.
     """
 
     pull: torch.Tensor
-    mixing: torch.Tensor
     cross: torch.Tensor
     total: torch.Tensor
 
@@ -85,33 +84,19 @@ class LookBacks:
         return weights - self.level.unsqueeze(1) * weights.sum(dim=-2, keepdim=True)
 
 
-def solve_whole(
-    train: WindowMoments, validation: WindowMoments, level: torch.Tensor, teaching: Teaching | None
+def solve(
+    train: Sums, validation: Sums, level: torch.Tensor, teaching: Teaching | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A map of centred windows for each of `INPUT_NOISES`, `[K, L, S]` and `[K, S]`; validation errors `[K]`."""
-    length = len(level)
-    centring = torch.eye(len(train.total), dtype=torch.float64)
-    centring[:, :length] -= level
-    look_backs = LookBacks(train.gram[:length, :length], train.total[:length], train.count, level)
-    train, validation = train.transformed(centring), validation.transformed(centring)
-    cross, total = train.gram[:length, length:], train.total[length:]
-    if teaching is not None:
-        cross = cross + look_backs.centring @ teaching.cross @ teaching.mixing.T
-        total = total + teaching.mixing @ teaching.total
-    weights, biases = look_backs.solve((cross, total), look_backs.penalties)
-    return weights, biases, _errors(validation, weights, biases)
+    """A map of centred windows for each of `INPUT_NOISES`, `[K, L, S]` and `[K, S]`; validation errors `[K]`.
 
-
-def solve_known(
-    train: KnownTargets, validation: KnownTargets, level: torch.Tensor, teaching: Teaching | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """As `solve_whole`, of known targets: the map of least validation error is found to the end, the others nearly."""
+    Where targets are missing the map of least validation error is found to the end, the others nearly.
+    """
     equations = _Equations(train, level, teaching)
     look_backs = equations.look_backs
     best, rounds = INPUT_NOISES.index(_FIRST_NOISE), 0
-    nothing = tuple(torch.zeros_like(part) for part in (train.label_cross, train.label_total))
+    nothing = tuple(torch.zeros_like(part) for part in equations.wanted)
     weights, biases = look_backs.solve(equations.labels(nothing), look_backs.penalties)
-    for _ in range(_MOST_CHOICES):
+    for _ in range(_MAX_CHOICES):
         found, more = equations.solve((weights[best], biases[best]), look_backs.penalties[best])
         rounds += more
         weights, biases = look_backs.solve(equations.labels(found), look_backs.penalties)
@@ -119,28 +104,29 @@ def solve_known(
         chosen, best = best, int(errors.argmin())
         if best == chosen:
             break
-    logger.info(
-        "%.3g %% of the train targets are missing: solved from the known ones in %d rounds",
-        100 * (1 - train.known.mean().item() / train.count), rounds,
-    )  # fmt: skip
+    missing = 100 * (1 - train.known.mean().item() / train.count)
+    if missing:
+        logger.info(
+            "%.3g %% of the train targets are missing: solved from the known ones in %d rounds", missing, rounds
+        )
     return weights, biases, errors
 
 
 class _Equations:
-    """The normal equations of known targets, `products(map) + ridge(map) = wanted`.
+    """The normal equations, `products(map) + ridge(map) = wanted`.
 
     Args:
         train: the windows.
         level: see [`LookBacks`].
     """
 
-    def __init__(self, train: KnownTargets, level: torch.Tensor, teaching: Teaching | None):
+    def __init__(self, train: Sums, level: torch.Tensor, teaching: Teaching | None):
         self.train = train
         self.look_backs = look_backs = LookBacks(train.gram, train.total, train.count, level)
         self.teaching = teaching
         # how much a forecast's error counts, were all windows alike in what is missing
         self.metric = torch.diag(train.known.clamp(min=1) / train.count)
-        steps = train.horizon
+        steps = len(train.known)
         of_level = train.products(level.unsqueeze(1).expand(-1, steps), torch.zeros(steps, dtype=torch.float64))
         cross = look_backs.centring @ (train.label_cross - of_level[0])
         total = train.label_total - of_level[1]
@@ -189,7 +175,7 @@ class _Equations:
         direction = step = nearly(rest)
         power = _inner(step, rest)
         rounds = 0
-        while power > least and rounds < _MOST_ROUNDS:
+        while power > least and rounds < _MAX_ROUNDS:
             change = left_side(direction)
             size = power / _inner(direction, change)
             found, rest = _add(found, direction, size), _add(rest, change, -size)
@@ -206,17 +192,3 @@ def _add(one: Map, other: Map, factor: float) -> Map:
 
 def _inner(one: Map, other: Map) -> float:
     return sum((first * second).sum().item() for first, second in zip(one, other, strict=True))
-
-
-def _errors(windows: WindowMoments, maps: torch.Tensor, biases: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of each map on the windows: `[K]`."""
-    length = maps.shape[1]
-    seen, cross, power = (
-        windows.gram[:length, :length],
-        windows.gram[:length, length:],
-        windows.gram[length:, length:].trace(),
-    )
-    seen_total, label_total = windows.total[:length], windows.total[length:]
-    squares = power - 2 * (maps * cross).sum(dim=(1, 2)) + (maps * (seen @ maps)).sum(dim=(1, 2))
-    offsets = windows.count * biases.square() + 2 * biases * (seen_total @ maps - label_total)
-    return (squares + offsets.sum(dim=1)) / (windows.count * biases.shape[1])
