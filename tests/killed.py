@@ -75,7 +75,7 @@ def _distill(count_file: Path, phase: str, number: int, *flags: str) -> None:
     from timedistill_hf.distillation import distill as distillation
     from timedistill_hf.distillation import signal as run_signal
     from timedistill_hf.distillation import students as run_student
-    from timedistill_hf.signal_store import layout as store_layout
+    from timedistill_hf.signal_store import folder as store_layout
     from timedistill_hf.training import teacher_training
     from timedistill_hf.training.forecast_trainer import ForecastTrainer
 

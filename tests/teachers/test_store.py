@@ -15,7 +15,7 @@ from timedistill_hf import TimeDistillForPrediction, TimeDistillTrainer, TimeDis
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
 from timedistill_hf.signal_store import folder as store_folder
-from timedistill_hf.signal_store import layout as store_layout
+from timedistill_hf.signal_store import folder as store_layout
 from timedistill_hf.signal_store.store import plan_store, split_signal, store_signal
 from timedistill_hf.teachers import FAMILIES, Teacher, get_family, load_teacher, trainable_families
 from timedistill_hf.training.teacher_training import train_teacher
@@ -167,7 +167,7 @@ def test_leftovers_of_killed_runs_are_removed_and_other_runs_left_alone(data, te
 def test_what_does_not_fit_is_refused_before_anything_is_written(data, teacher, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(store_folder.shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(InputError, match=r"takes 51\.0 kB as float32.*has 1\.00 kB free.*--teacher_signal live"):
+    with pytest.raises(InputError, match=r"takes 51\.0 kB as float32.*has 1\.00 kB free.*teacher_signal='live'"):
         store_signal(teacher, data.train, tmp_path)
     assert not list(tmp_path.rglob("*.safetensors"))
     other = make_windows(synthetic_series(400, CHANNELS), 40, HORIZON, SplitSpec(rows=(240, 80, 80)))
@@ -313,8 +313,8 @@ def test_values_that_were_not_written_are_filled_anew(
 def test_values_are_read_once_a_run(data, teacher, tmp_path, small_shards, monkeypatch):
     store_signal(teacher, data.train, tmp_path)
     store_folder._VERIFIED.clear()
-    read, checksum = [], store_folder._checksum
-    monkeypatch.setattr(store_folder, "_checksum", lambda *what: read.append(1) or checksum(*what))
+    read, checksum = [], store_folder.StoreFolder._checksum
+    monkeypatch.setattr(store_folder.StoreFolder, "_checksum", lambda *what: read.append(1) or checksum(*what))
     for _ in range(3):
         store_signal(teacher, data.train, tmp_path)
     assert len(read) == 18

@@ -1,5 +1,7 @@
 """Forecasts from a table: each window gets its own, whatever the table's form; what does not fit is said."""
 
+import random
+
 import datasets
 import numpy as np
 import pandas as pd
@@ -168,10 +170,44 @@ def test_files_that_are_none(data, tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         signal_from_table(tmp_path / "no.parquet", data)
     (tmp_path / "no.parquet").write_text("series,origin,forecast")
-    with pytest.raises(InputError, match="cannot be read as Parquet"):
+    with pytest.raises(InputError, match="cannot be read as a table: Parquet magic bytes"):
         signal_from_table(tmp_path / "no.parquet", data)
-    with pytest.raises(InputError, match="is no table of forecasts"):
+    with pytest.raises(InputError, match="'list' is no kind of table"):
         signal_from_table([1, 2], data)
+
+
+def test_a_damaged_file_is_a_table_or_one_line(tmp_path):
+    """Bits flipped, bytes lost, put in and set to zero, in all parts of small files."""
+    generator = random.Random(0)
+    stamps = np.datetime64("2020-01-01") + np.arange(40) * np.timedelta64(1, "h")
+    series = Series(torch.randn(40, 2), ("a", "b"), stamps)
+    rows = pd.DataFrame({"series": ["a", "b"] * 6, "origin": np.repeat(stamps[:6], 2)})
+    rows["forecast"] = [np.arange(4.0)] * len(rows)
+    named = rows.assign(origin=rows["origin"].astype(str))
+    steps = rows.explode("forecast").assign(step=[1, 2, 3, 4] * 12).astype({"forecast": float})
+    files = []
+    for table, codec in ((rows, None), (rows, "snappy"), (named, None), (steps, None)):
+        table.to_parquet(tmp_path / "whole.parquet", index=False, compression=codec)
+        files.append((tmp_path / "whole.parquet").read_bytes())
+    refused = 0
+    for number in range(240):
+        content = bytearray(files[number % 4])
+        at = generator.randrange(len(content))
+        if number % 5 < 2:
+            content[at] ^= 1 << generator.randrange(8)
+        elif number % 5 == 2:
+            content[at] = generator.randrange(256)
+        else:
+            content[at : at + generator.randrange(9)] = bytes(generator.randrange(9))
+        (tmp_path / "f.parquet").write_bytes(content)
+        table = said = None
+        try:
+            table = list(ForecastTable(tmp_path / "f.parquet", series, 4).rows())
+        except InputError as error:
+            said = str(error)
+        assert table is not None or ("\n" not in said and len(said) < 500)
+        refused += said is not None
+    assert 100 < refused < 240
 
 
 @pytest.fixture
@@ -273,5 +309,5 @@ def test_train_windows_are_laid_out_in_half_precision_and_nothing_else(frame, da
     assert sizes["test"] - 128 == 4 * len(data.test) * HORIZON * CHANNELS
     far = frame.assign(forecast=[forecast * 1e6 for forecast in frame["forecast"]])
     signal_from_table(far, data)
-    with pytest.raises(InputError, match=r"deviations .* float16 ends at 65,504: .*--signal_dtype float32"):
+    with pytest.raises(InputError, match=r"deviations .* float16 ends at 65,504: .*signal_dtype='float32'"):
         signal_from_table(far, data, dtype=torch.float16)

@@ -12,7 +12,7 @@ from filelock import FileLock
 from tests.conftest import CHANNELS, HORIZON, tiny_teacher
 from tests.forked import end, start
 from timedistill_hf.signal_store import filling as store_filling
-from timedistill_hf.signal_store import layout as store_layout
+from timedistill_hf.signal_store import folder as store_layout
 from timedistill_hf.signal_store.store import store_signal
 
 

@@ -22,7 +22,7 @@ from timedistill_hf import (
 )
 from timedistill_hf._utils.errors import Terminated
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
-from timedistill_hf.signal_store import layout as store_layout
+from timedistill_hf.signal_store import folder as store_layout
 from timedistill_hf.signal_store.store import store_signal
 
 

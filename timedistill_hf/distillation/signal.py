@@ -12,8 +12,7 @@ from .._utils.errors import InputError
 from .._utils.readable import readable_bytes
 from .._utils.run_folder import SIGNAL_FOLDER, STORED_FORECASTS
 from ..data.windows import ForecastData, WindowDataset
-from ..signal_store.folder import free_bytes
-from ..signal_store.layout import DTYPES, StoreLayout
+from ..signal_store.folder import DTYPES, StoreLayout, free_bytes
 from ..signal_store.store import find_store, planned_store, store_signal
 from ..teachers import FrozenTeacher
 from .settings import RunSettings

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from .._utils.errors import InputError
 from .._utils.run_folder import SIGNAL_FOLDER
 from ..data.windows import ForecastData
-from ..signal_store.layout import DTYPES
+from ..signal_store.folder import DTYPES
 from ..signal_store.table import TableTeacher, is_table
 from ..tables.table import is_table as is_frame
 from ..teachers import FAMILIES, FrozenTeacher, Teacher, get_family

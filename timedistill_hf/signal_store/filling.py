@@ -24,8 +24,7 @@ from .._utils.lock import lock_of
 from .._utils.readable import readable_seconds
 from ..data.windows import WindowDataset, split_targets
 from ..teachers import FrozenTeacher, TeacherSignal
-from .folder import StoreFolder
-from .layout import DTYPES
+from .folder import DTYPES, StoreFolder
 
 
 logger = logging.getLogger(__name__)
@@ -165,7 +164,7 @@ def _as_stored(tensor: torch.Tensor, name: str, dtype: torch.dtype, first: int) 
         said = f"the teacher's {_SHOWN[name]} of window {first + row:,} holds {value:,g}"
         if torch.isfinite(torch.tensor(value)):
             limit = torch.finfo(dtype).max
-            raise InputError(f"{said}, float16 ends at {limit:,.0f}: store it as float32 (--signal_dtype float32)")
+            raise InputError(f"{said}, float16 ends at {limit:,.0f}: store it as float32 (signal_dtype='float32')")
         raise InputError(f"{said}: nothing can be learnt from that; take another teacher, or train it anew")
     return stored.cpu()
 

@@ -11,24 +11,24 @@ A row is one forecast step, or all steps of one forecast:
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .._utils.errors import InputError, did_you_mean, listed
 from ..data.series import Series
+from ..tables import table as tables
+from ..tables.files import reason
 
 
-if TYPE_CHECKING:
-    import datasets
-    import pandas as pd
-
-    Table: TypeAlias = str | Path | pd.DataFrame | datasets.Dataset | pa.Table
+Table: TypeAlias = "str | Path | tables.Table"
 
 SERIES_COLUMNS = ("series", "id")
 _BATCH_VALUES = 2**19
@@ -55,7 +55,7 @@ class ForecastTable:
     """A table of forecasts for a series' windows, read batch by batch.
 
     Args:
-        source: a Parquet file, a DataFrame, an Arrow table or a data set of `datasets`.
+        source: a Parquet file, or any table in memory that [`as_frame`] reads.
         series: the data that were forecast.
         prediction_length: S; longer forecasts are cut to it.
 
@@ -64,13 +64,19 @@ class ForecastTable:
             have, shorter forecasts, missing or infinite values.
     """
 
-    def __init__(self, source: "Table", series: Series, prediction_length: int):
-        self.name = repr(str(source)) if isinstance(source, (str, Path)) else f"the {type(source).__name__}"
+    def __init__(self, source: Table, series: Series, prediction_length: int):
+        is_file = isinstance(source, (str, Path))
+        self.name = repr(str(source)) if is_file else f"the {type(source).__name__}"
         self.series = series
         self.prediction_length = prediction_length
-        self._source = _opened(source, self.name)
-        is_file = isinstance(self._source, pq.ParquetFile)
-        self._columns = self._check_columns(self._source.schema_arrow.names if is_file else self._source.column_names)
+        if is_file and not Path(source).is_file():
+            raise InputError(f"forecasts {self.name}: there is no such file; give a .parquet file of forecasts")
+        with self._readable():
+            if is_file:
+                self._source = pq.ParquetFile(source, pre_buffer=False)  # a buffer would keep the whole file
+            else:
+                self._source = pa.Table.from_pandas(tables.as_frame(source, self.name), preserve_index=False)
+            self._columns = self._find_columns((self._source.schema_arrow if is_file else self._source.schema).names)
 
     @property
     def is_tidy(self) -> bool:
@@ -79,18 +85,32 @@ class ForecastTable:
 
     def rows(self) -> Iterator[ForecastRows]:
         """All rows, some thousand at a time, whatever the size of the file's row groups."""
-        for batch in _batches(self._source, list(self._columns.values()), self._rows_per_batch):
-            if batch.num_rows:
-                yield self._parse({name: batch.column(column) for name, column in self._columns.items()})
+        size = _BATCH_VALUES if self.is_tidy else max(1, _BATCH_VALUES // self.prediction_length)
+        names = list(self._columns.values())
+        with self._readable():
+            if isinstance(self._source, pq.ParquetFile):
+                batches = self._source.iter_batches(batch_size=size, columns=names)
+            else:
+                batches = iter(self._source.select(names).to_batches(max_chunksize=size))
+            for batch in batches:
+                batch.validate(full=True)
+                if batch.num_rows:
+                    yield self._parse({name: batch.column(column) for name, column in self._columns.items()})
 
-    @property
-    def _rows_per_batch(self) -> int:
-        return _BATCH_VALUES if self.is_tidy else max(1, _BATCH_VALUES // self.prediction_length)
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:  # of a damaged file the library raises errors of many kinds
+            raise InputError(
+                f"forecasts {self.name} cannot be read as a table: {reason(error)}; write them anew, one type a column"
+            ) from error
 
-    def _check_columns(self, names: list[str]) -> dict[str, str]:
-        columns: dict[str, str] = {name: name for name in ("origin", "forecast") if name in names}
+    def _find_columns(self, names: list[str]) -> dict[str, str]:
         for name in ("origin", "forecast"):
-            if name not in columns:
+            if name not in names:
                 raise InputError(
                     f"{self.name} has columns {listed(names)}, but no {name!r}{did_you_mean(name, names)}: a table of "
                     "forecasts has series, origin and forecast (a list), or series, origin, step and forecast"
@@ -101,25 +121,16 @@ class ForecastTable:
             raise InputError(
                 f"{self.name} has {has}: expected one column with the names of the {self.series.num_channels} channels"
             )
-        if ids:
-            columns["series"] = ids[0]
-        if "step" in names:
-            columns["step"] = "step"
-        return columns
+        columns = {name: name for name in ("origin", "forecast", "step") if name in names}
+        return columns | ({"series": ids[0]} if ids else {})
 
     def _parse(self, columns: dict[str, pa.Array]) -> ForecastRows:
         for name, column in columns.items():
             if column.null_count:
                 raise InputError(f"{self.name}: column {self._columns[name]!r} has empty cells: leave out such rows")
-        row = self._origin_rows(columns["origin"])
+        row = self._rows_of(columns["origin"])
         channel = self._channels(columns["series"]) if "series" in columns else np.zeros(len(row), dtype=np.int64)
-        forecast = columns["forecast"]
-        is_list = pa.types.is_list(forecast.type) or pa.types.is_large_list(forecast.type)
-        is_list = is_list or pa.types.is_fixed_size_list(forecast.type)
-        if is_list == self.is_tidy:
-            expected = "one number a row beside 'step'" if self.is_tidy else "a list a row, or a column 'step'"
-            raise InputError(f"{self.name}: column 'forecast' is of type {forecast.type}: expected {expected}")
-        values = self._steps_of(forecast) if is_list else self._numbers(forecast)
+        values = self._values(columns["forecast"])
         if not np.isfinite(values).all():
             at = np.argwhere(~np.isfinite(values))[0][0]
             raise InputError(
@@ -128,36 +139,41 @@ class ForecastTable:
             )
         if not self.is_tidy:
             return ForecastRows(row, channel, None, values)
-        step = columns["step"]
-        if not pa.types.is_integer(step.type):
-            raise InputError(f"{self.name}: column 'step' is of type {step.type}: expected whole numbers from 1")
-        step = step.to_numpy(zero_copy_only=False).astype(np.int64)
+        step = self._integers(columns["step"], "step")
         if step.min() < 1:
             raise InputError(f"{self.name}: column 'step' holds {step.min()}: expected whole numbers from 1")
         kept = step <= self.prediction_length
         return ForecastRows(row[kept], channel[kept], step[kept] - 1, values[kept])
 
-    def _numbers(self, column: pa.Array) -> np.ndarray:
-        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-            raise InputError(f"{self.name}: column 'forecast' holds {column.type}: expected numbers")
-        return column.to_numpy(zero_copy_only=False).astype(np.float64)
-
-    def _steps_of(self, column: pa.Array) -> np.ndarray:
-        """The first S values of every list: `[R, S]`."""
-        if pa.types.is_fixed_size_list(column.type):
-            lengths = np.full(len(column), column.type.list_size, dtype=np.int64)
-        else:
-            lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
+    def _values(self, column: pa.Array) -> np.ndarray:
+        """The forecasts: `[R]` of a tidy table, of any other the first S values of every list, `[R, S]`."""
+        kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+        if any(is_list(column.type) for is_list in kinds) == self.is_tidy:
+            expected = "one number a row beside 'step'" if self.is_tidy else "a list a row, or a column 'step'"
+            raise InputError(f"{self.name}: column 'forecast' is of type {column.type}: expected {expected}")
+        if self.is_tidy:
+            return self._numbers(column)
+        lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
         if lengths.min() < self.prediction_length:
             raise InputError(
                 f"{self.name}: a forecast has {lengths.min()} steps, the task {self.prediction_length}: pass "
-                f"--prediction_length {lengths.min()}, or forecast further"
+                f"prediction_length={lengths.min()}, or forecast further"
             )
         flat = column.flatten()
         if flat.null_count:
             raise InputError(f"{self.name}: a forecast holds NaN or empty values: leave it out")
         starts = np.cumsum(lengths) - lengths
         return self._numbers(flat)[starts[:, None] + np.arange(self.prediction_length)]
+
+    def _numbers(self, column: pa.Array) -> np.ndarray:
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise InputError(f"{self.name}: column 'forecast' holds {column.type}: expected numbers")
+        return column.to_numpy(zero_copy_only=False).astype(np.float64)
+
+    def _integers(self, column: pa.Array, name: str) -> np.ndarray:
+        if not pa.types.is_integer(column.type):
+            raise InputError(f"{self.name}: column {name!r} is of type {column.type}: expected whole numbers")
+        return column.to_numpy(zero_copy_only=False).astype(np.int64)
 
     def _channels(self, column: pa.Array) -> np.ndarray:
         names = pa.array([str(name) for name in self.series.columns])
@@ -168,15 +184,13 @@ class ForecastTable:
             raise InputError(f"{self.name}: the data have no series {wrong!r}{known}")
         return found.to_numpy(zero_copy_only=False).astype(np.int64)
 
-    def _origin_rows(self, column: pa.Array) -> np.ndarray:
+    def _rows_of(self, column: pa.Array) -> np.ndarray:
         """The row of the data that each origin names."""
         if pa.types.is_integer(column.type):
-            rows = column.to_numpy(zero_copy_only=False).astype(np.int64)
-            wrong = (rows < 0) | (rows >= self.series.num_rows)
-            given = f"rows 0 to {self.series.num_rows - 1}"
+            rows, given = self._integers(column, "origin"), f"rows 0 to {self.series.num_rows - 1}"
         else:
             rows, given = self._rows_at(column)
-            wrong = rows < 0
+        wrong = (rows < 0) | (rows >= self.series.num_rows)
         if wrong.any():
             raise InputError(
                 f"{self.name}: origin {column[int(wrong.argmax())].as_py()} is not in the data, which have {given}: "
@@ -185,8 +199,6 @@ class ForecastTable:
         return rows
 
     def _rows_at(self, column: pa.Array) -> tuple[np.ndarray, str]:
-        import pandas as pd
-
         stamps = self.series.timestamps
         if stamps is None:
             raise InputError(
@@ -194,51 +206,11 @@ class ForecastTable:
             )
         try:
             times = pd.DatetimeIndex(pd.to_datetime(column.to_pandas(), utc=True)).tz_localize(None)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # of a zone or a date that is none every library has errors of its own
             raise InputError(
-                f"{self.name}: origins of type {column.type} are no timestamps ({error}): give timestamps or row "
-                "numbers"
+                f"{self.name}: origins of type {column.type} are no timestamps ({reason(error)}): give timestamps or "
+                "row numbers"
             ) from error
         index = pd.DatetimeIndex(stamps).as_unit("ns")
-        return index.get_indexer(
-            times.as_unit("ns")
-        ), f"timestamps {index[0]} to {index[-1]} (UTC), every {self._every}"
-
-    @property
-    def _every(self) -> str:
-        return self.series.freq or "step"
-
-
-def _opened(source: "Table", name: str) -> "pq.ParquetFile | pa.Table | datasets.Dataset":
-    import datasets
-    import pandas as pd
-
-    if isinstance(source, (pa.Table, datasets.Dataset)):
-        return source
-    if isinstance(source, pd.DataFrame):
-        try:
-            return pa.Table.from_pandas(source, preserve_index=False)
-        except pa.ArrowException as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{name} of forecasts cannot be read: {reason}; give one type a column") from error
-    if not isinstance(source, (str, Path)):
-        raise InputError(f"{name} is no table of forecasts: give a Parquet file, a DataFrame or a data set")
-    if not Path(source).is_file():
-        raise InputError(f"forecasts {name}: there is no such file; give a .parquet file of forecasts")
-    try:
-        return pq.ParquetFile(source, pre_buffer=False)  # a buffer would keep the whole file
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"forecasts {name} cannot be read as Parquet: {reason}; write them anew") from error
-
-
-def _batches(
-    source: "pq.ParquetFile | pa.Table | datasets.Dataset", columns: list[str], size: int
-) -> Iterator[pa.RecordBatch]:
-    if isinstance(source, pq.ParquetFile):
-        yield from source.iter_batches(batch_size=size, columns=columns)
-    elif isinstance(source, pa.Table):
-        yield from source.select(columns).to_batches(max_chunksize=size)
-    else:
-        for table in source.select_columns(columns).with_format("arrow").iter(batch_size=size):
-            yield from table.to_batches()
+        given = f"timestamps {index[0]} to {index[-1]} (UTC), every {self.series.freq or 'step'}"
+        return index.get_indexer(times.as_unit("ns")), given

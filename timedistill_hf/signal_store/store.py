@@ -17,8 +17,7 @@ from .._utils.readable import readable_seconds
 from ..data.windows import WindowDataset, windows_at_once
 from ..teachers import FrozenTeacher, TeacherSignal
 from .filling import damaged_shards, fill_store, processes, run_teacher
-from .folder import StoreFolder, complete_store
-from .layout import plan_store, store_fingerprint
+from .folder import StoreFolder, complete_store, plan_store, store_fingerprint
 
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,7 @@ from .._utils.readable import readable_bytes
 from ..data.windows import ForecastData, WindowDataset
 from ..teachers import TeacherSignal
 from ..teachers.external import ExternalTeacher
-from .folder import free_bytes
-from .layout import dtype_name
+from .folder import dtype_name, free_bytes
 from .reading import ForecastTable
 from .store import COLUMN_PREFIX
 
@@ -312,5 +311,5 @@ def _check_range(values: np.ndarray, dtype: str, name: str) -> None:
     if beyond.size:
         raise InputError(
             f"{name} forecasts {beyond[0]:,g} deviations from the mean of the train rows, {dtype} ends at {limit:,g}: "
-            "store it as float32 (--signal_dtype float32), or correct the forecast"
+            "store it as float32 (signal_dtype='float32'), or correct the forecast"
         )

@@ -50,7 +50,7 @@ def write_forecasts(
     if not path.parent.is_dir():
         raise InputError(f"{str(path)!r}: there is no folder {str(path.parent)!r}; make it")
     if path.exists() and not overwrite:
-        raise InputError(f"{str(path)!r} exists: name another file, or pass overwrite (--overwrite)")
+        raise InputError(f"{str(path)!r} exists: name another file, or pass `overwrite=True`")
     for part in parts:
         if part not in PARTS:
             raise InputError(f"parts: {part!r} is none of {', '.join(PARTS)}")
