@@ -85,7 +85,7 @@ def measure(sides: dict[str, Callable[[], object]], rounds: int, seconds: float)
     """Milliseconds of processor time of a call of each side, taking turns, about `seconds` for each in a round."""
     times = interleave(
         {name: stopwatch(side) for name, side in sides.items()},
-        rounds=rounds, round_seconds=seconds, most_seconds=math.inf,
+        rounds=rounds, round_seconds=seconds, max_seconds=math.inf,
     )  # fmt: skip
     return {name: [1000 * value for value in values] for name, values in times.items()}
 

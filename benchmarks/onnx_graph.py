@@ -60,7 +60,7 @@ def measure_form(form: dict, batches: list[int], rounds: int) -> dict:
                 "graph in units": lambda: graphs["data"].run(None, {"past_values": raw}),  # noqa: B023
             }
             sides = {name: stopwatch(call) for name, call in calls.items()}
-            times = interleave(sides, rounds=rounds, round_seconds=0.03, most_seconds=60.0)
+            times = interleave(sides, rounds=rounds, round_seconds=0.03, max_seconds=60.0)
             found[f"{batch}, {'a tenth missing' if gaps else 'whole'}"] = {
                 "ms": {name: 1000 * statistics.median(values) for name, values in times.items()},
                 "ratios": {units: ratio(times, graph, (torch_side,)) for units, (graph, torch_side) in PAIRS.items()},

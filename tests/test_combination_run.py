@@ -167,10 +167,10 @@ def test_the_card_tells_the_members_and_who_taught_them(finished):
         assert f"| {member['form']} " in text
     taught = sum(member["weight"] for member in kept if member["alpha"])
     said = (
-        f"members that heard it have {taught:.0%} of the weight" if taught else "No teacher has a part in this student"
+        f"members trained with the teacher have {taught:.0%} of the weight" if taught else "The teacher was not used"
     )
     assert said in text
     alone = {name: member | {"weight": float(not member["alpha"])} for name, member in results["members"].items()}
     card = student_card(results | {"members": alone}, "x/y")
-    assert "No teacher has a part in this student" in card.content
+    assert "The teacher was not used" in card.content
     assert "Distilled from" not in card.content

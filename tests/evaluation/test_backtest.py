@@ -65,7 +65,7 @@ def by_loops(model, frame, num_windows, step):
 def test_forecasts_are_those_of_tables_that_end_at_the_cutoffs(monkeypatch, cells, num_windows, step):
     model = forecaster()
     for module in (rolling, serving_timedistill):
-        monkeypatch.setattr(module, "MOST_CELLS", cells)
+        monkeypatch.setattr(module, "MAX_CELLS", cells)
     found = backtest(
         model, table().sample(frac=1, random_state=0).sort_values("item"), num_windows=num_windows, step=step
     )
@@ -159,7 +159,7 @@ def test_a_wide_table_of_two_value_columns_an_id_and_one_without_time():
 @pytest.mark.parametrize("kind", ["student", "itransformer", "informer"])
 def test_models_that_see_all_channels_are_those_of_predict(monkeypatch, kind, form):
     """Their cutoffs are common ones, also where an id ends early."""
-    monkeypatch.setattr(rolling, "MOST_CELLS", 300)
+    monkeypatch.setattr(rolling, "MAX_CELLS", 300)
     frame = wide() if form == "wide" else long(wide(), ("x", "a", "m")).drop(index=range(ROWS - 4, ROWS))
     options = {} if form == "wide" else {"id_column": "store"}
     model = trained_on(frame, **options)
@@ -202,7 +202,7 @@ def test_a_series_is_a_table_too():
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_file_takes_what_memory_need_not_hold(monkeypatch, tmp_path, suffix):
-    monkeypatch.setattr(rolling, "MOST_CELLS", 200)
+    monkeypatch.setattr(rolling, "MAX_CELLS", 200)
     model = forecaster()
     kept = backtest(model, table(), num_windows=4)
     target = tmp_path / f"forecasts{suffix}"

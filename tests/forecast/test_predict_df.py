@@ -126,8 +126,8 @@ def test_many_series_are_those_of_each_alone(lengths, seed, num_targets, cells):
     rows = pd.concat([part[(rng.random(len(part)) < 0.8) | (part.index == part.index[-1])] for part in parts])
     rows = rows.iloc[rng.permutation(len(rows))][["item", "ds", *targets]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frames_timedistill, "MOST_CELLS", cells)
-        patch.setattr(serving_timedistill, "MOST_CELLS", cells)
+        patch.setattr(frames_timedistill, "MAX_CELLS", cells)
+        patch.setattr(serving_timedistill, "MAX_CELLS", cells)
         forecast = model.predict_df(rows)
     order = list(dict.fromkeys(rows["item"]))
     assert forecast["item"].tolist() == [name for name in order for _ in range(S)]

@@ -150,4 +150,4 @@ def test_a_plain_training_too(data, tmp_path):
     weights = torch.load(tmp_path / "checkpoint-4" / "optimizer.pt", weights_only=True)
     weights["param_groups"][0]["params"].pop()
     torch.save(weights, tmp_path / "checkpoint-4" / "optimizer.pt")
-    assert "cannot be gone on from" in refusal(plain(), str(tmp_path / "checkpoint-4"))
+    assert "cannot be resumed" in refusal(plain(), str(tmp_path / "checkpoint-4"))

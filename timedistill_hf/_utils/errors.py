@@ -18,7 +18,7 @@ class InputError(ValueError):
 
 
 class Terminated(SystemExit):
-    """The process was asked to end, by Ctrl-C (code 130) or SIGTERM (143), after saving what can be gone on with."""
+    """The process was asked to end, by Ctrl-C (code 130) or SIGTERM (143), after saving what can be resumed."""
 
     def __init__(self, message: str, number: int = signal.SIGTERM):
         super().__init__(128 + number)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_MOST_BYTES, _DEEPEST = 32 * 2**20, 32  # of a JSON file that is read from elsewhere
+_MAX_BYTES, _MAX_DEPTH = 32 * 2**20, 32  # of a JSON file that is read from elsewhere
 
 
 def write_json(path: str | Path, content: object) -> None:
@@ -36,8 +36,8 @@ def read_json(path: str | Path, otherwise: object) -> Any:
 def read_object(path: str | Path) -> dict:
     """The object in someone else's JSON file; a `ValueError` where it is none, or is larger or deeper than any."""
     path = Path(path)
-    if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path.name} is of {path.stat().st_size:,} bytes, expected at most {_MOST_BYTES:,}")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f"{path.name} is of {path.stat().st_size:,} bytes, expected at most {_MAX_BYTES:,}")
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -45,11 +45,11 @@ def read_object(path: str | Path) -> dict:
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} holds a {type(content).__name__}, expected an object of fields")
     level = [content]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
         level = [item for item in level if isinstance(item, (dict, list))]
     if level:
-        raise ValueError(f"{path.name} is nested deeper than {_DEEPEST} levels")
+        raise ValueError(f"{path.name} is nested deeper than {_MAX_DEPTH} levels")
     return content
 
 

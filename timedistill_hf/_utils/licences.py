@@ -13,7 +13,7 @@ CARD = "README.md"
 NOT_CHOSEN = "None is chosen yet; publishing asks for one, which the licences of teacher and data have to allow."
 _NAMES = "a licence as the Hub names it, such as cc-by-4.0 (https://huggingface.co/docs/hub/repositories-licenses)"
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-_MOST_CHARACTERS = 200
+_MAX_CHARACTERS = 200
 
 
 def check_licence(licence: str) -> str:
@@ -37,7 +37,7 @@ def licence_in(card: str | Path) -> dict[str, str]:
         logger.debug("the card cannot be read", exc_info=True)
         return {}
     found = {name: metadata.get(name) for name in ("license", "license_name", "license_link")}
-    found = {name: value for name, value in found.items() if isinstance(value, str) and len(value) < _MOST_CHARACTERS}
+    found = {name: value for name, value in found.items() if isinstance(value, str) and len(value) < _MAX_CHARACTERS}
     return found if _LICENCE.fullmatch(found.get("license", "")) else {}
 
 

@@ -21,7 +21,7 @@ REGRESSOR_NAME = "distill_regressor"
 LOCK = ".lock"
 SIGNAL_FOLDER = "teacher_signal"
 STORED_FORECASTS = "stored forecasts"
-"""What results say of the signal where students wanted the teacher's features and heard its forecasts alone."""
+"""What results say of the signal where students with a feature term had the teacher's forecasts alone."""
 MAY_CHANGE = (
     "output_dir",
     "logging_dir",
@@ -64,7 +64,7 @@ class RunFolder:
         """Raise an [`InputError`] where it holds something else than an unfinished run with these settings.
 
         `overwrite` allows any earlier run, but no folder of other things: clearing it would take them along.
-        `finished` is the file that tells a finished run, which is not gone on with; `None` allows one.
+        `finished` is the file that tells a finished run, which is not resumed; `None` allows one.
         """
         name = str(self.path)
         if self.path.exists() and not self.path.is_dir():
@@ -84,7 +84,7 @@ class RunFolder:
     def start(self, settings: dict, *, overwrite: bool, finished: str = RESULTS) -> None:
         """Make it and write down the settings; with `overwrite`, empty it of a run that is finished, or another one.
 
-        An unfinished run with these settings is gone on with all the same: a command with `overwrite` can
+        An unfinished run with these settings is resumed all the same: a command with `overwrite` can
         be given again after an interruption.
         """
         self.path.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def _settings_before(self) -> dict:
-        """What an earlier run wrote down; a file of that name that no run wrote is not gone on with, nor cleared."""
+        """What an earlier run wrote down; a file of that name that no run wrote is neither resumed nor cleared."""
         try:
             before = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
         except (OSError, ValueError):

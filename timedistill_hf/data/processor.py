@@ -11,7 +11,7 @@ import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
 from .._utils.errors import InputError, first_line, listed
-from ..student.serving_timedistill import MOST_DEVIATIONS, is_finite, mean_and_deviation, means_missing
+from ..student.serving_timedistill import MAX_DEVIATIONS, is_finite, mean_and_deviation, means_missing
 from .processor_fields import check_fields
 
 
@@ -261,7 +261,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
 
     def _check_extremes(self, past_values: torch.Tensor) -> None:
         """Raise where a value lies so far off that a forecast from it would be infinite."""
-        extreme = (past_values.abs() > MOST_DEVIATIONS).nonzero()
+        extreme = (past_values.abs() > MAX_DEVIATIONS).nonzero()
         if len(extreme):
             far = past_values[tuple(extreme[0])].abs().item()
             raise InputError(

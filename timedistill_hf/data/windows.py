@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from .._utils.errors import InputError
-from ..student.serving_timedistill import MOST_DEVIATIONS
+from ..student.serving_timedistill import MAX_DEVIATIONS
 from .calendar import calendar_features
 from .processor import TimeDistillProcessor
 from .series import Series
@@ -213,7 +213,7 @@ def make_windows(
 
 def _check_extremes(values: torch.Tensor, series: Series) -> None:
     """Raise where errors on standardised `[T, C]` could not be squared and summed in float32."""
-    extreme = (values.abs() > MOST_DEVIATIONS).nonzero()
+    extreme = (values.abs() > MAX_DEVIATIONS).nonzero()
     if len(extreme):
         row, channel = extreme[0].tolist()
         raise InputError(

@@ -25,7 +25,7 @@ BATCHES = (1, 32)
 THREADS = 1
 ROUNDS = 15
 ROUND_SECONDS = 0.003  # of each side; quicker calls are repeated
-MOST_SECONDS = 3.0  # of each side in all rounds together, but for three calls; a call beyond is the only one
+MAX_SECONDS = 3.0  # of each side in all rounds together, but for three calls; a call beyond is the only one
 
 Side = Callable[[int], float]
 
@@ -60,22 +60,22 @@ def interleave(
     *,
     rounds: int = ROUNDS,
     round_seconds: float = ROUND_SECONDS,
-    most_seconds: float = MOST_SECONDS,
+    max_seconds: float = MAX_SECONDS,
 ) -> dict[str, list[float]]:
     """Seconds of one call of each side, a number for each round; the sides take turns within a round.
 
     Args:
         sides: each calls something so often and gives the seconds that it took: see [`stopwatch`].
         rounds: at most; a slow side takes part in the first ones only, three or more. One that takes longer than
-            `most_seconds` the first time, when it may still load something, has that one number.
+            `max_seconds` the first time, when it may still load something, has that one number.
     """
     taken: dict[str, list[float]] = {name: [side(1)] for name, side in sides.items()}
     plan = {}
     for name, side in sides.items():
-        if taken[name][0] <= most_seconds:
+        if taken[name][0] <= max_seconds:
             once = max(side(1), 1e-6)
             calls = max(1, min(1000, round(round_seconds / once)))
-            plan[name] = (calls, int(min(rounds, max(3, most_seconds / (calls * once)))))
+            plan[name] = (calls, int(min(rounds, max(3, max_seconds / (calls * once)))))
             taken[name] = []
     for turn in range(rounds):
         for name, (calls, turns) in plan.items():

@@ -18,7 +18,7 @@ from ..models.adapters import device_of, run_model
 
 # relative to each squared error; makes the best weights of equal forecasters equal
 _RIDGE = 1e-10
-_MOST_STEPS = 100  # of the solver, for each forecaster
+_MAX_STEPS = 100  # of the solver, for each forecaster
 
 
 @torch.no_grad()
@@ -48,7 +48,7 @@ def error_products(models: Sequence[nn.Module], windows: Dataset, batch_size: in
         total += (stacked @ stacked.mT).sum(dim=(0, 1))
         entries += int(known.sum())
     if not entries:
-        raise InputError("the windows hold no observed truth to judge forecasts by: give others, or change --split")
+        raise InputError("the windows hold no observed truth to judge forecasts by: give others, or change `split`")
     return total / entries
 
 
@@ -108,6 +108,6 @@ def _least_norm(quadratic: torch.Tensor) -> torch.Tensor:
     rows = torch.cat([torch.linalg.cholesky(quadratic).T, torch.ones(1, len(quadratic), dtype=torch.float64)])
     goal = torch.zeros(len(rows), dtype=torch.float64)
     goal[-1] = 1.0
-    found, _ = nnls((rows / sizes).numpy(), goal.numpy(), maxiter=_MOST_STEPS * len(quadratic))
+    found, _ = nnls((rows / sizes).numpy(), goal.numpy(), maxiter=_MAX_STEPS * len(quadratic))
     weights = torch.from_numpy(found) / sizes
     return weights / weights.sum()

@@ -111,7 +111,7 @@ class TeacherInfo:
 
     Args:
         source: what was asked for: families, folders, Hub ids or tables of forecasts.
-        signal: how students heard it.
+        signal: how students were given it.
         mix: of several teachers, their names (`members`) and `weights`.
         hub_ids, licences: of those from the Hub.
         windows, validation_mse: of a table of forecasts: the windows that it covers, by part, and its error.

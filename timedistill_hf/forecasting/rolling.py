@@ -11,7 +11,7 @@ from ..data.calendar import calendar_features
 from ..data.series_table import SeriesTable
 from ..evaluation.controls import SeasonalNaive
 from ..models.adapters import run_model
-from ..student.serving_timedistill import MOST_CELLS, UnusableWindow, forecast_in_units
+from ..student.serving_timedistill import MAX_CELLS, UnusableWindow, forecast_in_units
 from .forecaster import Forecaster
 
 
@@ -63,7 +63,7 @@ class Rolling:
         """By a model that forecasts each series on its own."""
         panel, context = self.table.panel, self.lengths[0]
         num_targets = panel.values.shape[1]
-        at_once = max(1, MOST_CELLS // (context * num_targets))
+        at_once = max(1, MAX_CELLS // (context * num_targets))
         for groups in self._group_chunks(at_once):
             start, windows = groups.start, self.windows[groups]
             most = int(windows.max())
@@ -103,7 +103,7 @@ class Rolling:
             torch.from_numpy(value.ravel()[np.argsort(order)])[None, None] for value in (scaler.mean, scaler.std)
         )
         features = self._time_features(most)
-        for chunk in _chunks(most, max(1, MOST_CELLS // (context * len(order)))):
+        for chunk in _chunks(most, max(1, MAX_CELLS // (context * len(order)))):
             cut = np.concatenate([self._cut(channels, window, most) for window in chunk])
             past = torch.from_numpy(cut[:, :context])
             try:

@@ -187,6 +187,6 @@ def _check_free(repo_id: str, config: str, card: DatasetCard | None, files: list
     is_there = config in declared or any(path.startswith(f"{config}/") for path in files)
     if is_there and not overwrite:
         raise InputError(
-            f"the data set {repo_id!r} has a configuration {config!r} already: name another with --config_name, or "
-            "pass --overwrite"
+            f"the data set {repo_id!r} has a configuration {config!r} already: name another `config_name`, or pass "
+            "`overwrite=True`"
         )

@@ -19,7 +19,7 @@ _TERMS = {
     "loss_feature_period": ("feature, multi-period", PURPLE, (0, (1, 2)), "P"),
 }
 _VALIDATION = {"eval_mse": ("validation MSE", SKY, "-", "o"), "eval_mae": ("validation MAE", "0.45", "--", "s")}
-_MOST = 3
+_MAX_COLUMNS = 3
 _TITLE_WIDTH = 42
 _SMALLEST_SHOWN = 1e-4
 
@@ -54,7 +54,7 @@ def loss_figure(histories: Mapping[str, Sequence[Mapping]]) -> Figure | None:
     if not found:
         return None
     # those with the teacher's terms first: they are what the plot is for
-    names = sorted(found, key=lambda name: "loss_prediction_scale" not in found[name])[:_MOST]
+    names = sorted(found, key=lambda name: "loss_prediction_scale" not in found[name])[:_MAX_COLUMNS]
     figure = new_figure(max(7.5, 4.6 * len(names)), 6.5)
     axes = figure.subplots(2, len(names), squeeze=False, sharex="col", height_ratios=(3, 2))
     for name, (upper, lower) in zip(names, axes.T, strict=True):

@@ -10,13 +10,13 @@ from transformers import PreTrainedConfig
 
 MLP_ARCHITECTURES = ("two_branch", "mlp")
 PERIODIC_ARCHITECTURES = ("periodic", "cycle")
-MOST = {
+MAX = {
     "context_length": 100_000, "prediction_length": 100_000, "hidden_size": 100_000, "patch_length": 100_000,
     "period": 100_000, "moving_average": 100_001, "num_hidden_layers": 256, "num_input_channels": 1_000_000,
 }  # fmt: skip
 """Far beyond every student: a configuration of someone else's is refused before memory is taken for it."""
-MOST_MEMBERS = 256
-MOST_WEIGHTS = 2**26  # of one linear map
+MAX_MEMBERS = 256
+MAX_WEIGHTS = 2**26  # of one linear map
 SHARED_FIELDS = {"context_length", "prediction_length", "num_input_channels", "members"}
 
 
@@ -146,7 +146,7 @@ class TimeDistillConfig(PreTrainedConfig):
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a positive number")
-        for name, most in MOST.items():
+        for name, most in MAX.items():
             if (getattr(self, name) or 0) > most:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at most {most}")
         if self.moving_average < 1 or self.moving_average % 2 == 0:
@@ -185,8 +185,8 @@ class TimeDistillConfig(PreTrainedConfig):
                 f"members={self.members}: architecture='combination' needs one or more, such as "
                 "[{'architecture': 'linear'}, {'architecture': 'residual'}]"
             )
-        elif len(self.members) > MOST_MEMBERS:
-            raise ValueError(f"{len(self.members)} members: expected at most {MOST_MEMBERS}")
+        elif len(self.members) > MAX_MEMBERS:
+            raise ValueError(f"{len(self.members)} members: expected at most {MAX_MEMBERS}")
         else:
             self.member_configs()
 
@@ -194,14 +194,14 @@ class TimeDistillConfig(PreTrainedConfig):
         """Raise where layers or a linear map are far larger than any student's, though each length alone is not."""
         mixers = [form for form in self._forms if self._core(form) == "patch_mixer"]
         layers = sum(self._of(form, "num_hidden_layers") for form in mixers)
-        if layers > MOST["num_hidden_layers"]:
-            raise ValueError(f"the members have {layers} layers: expected at most {MOST['num_hidden_layers']}")
+        if layers > MAX["num_hidden_layers"]:
+            raise ValueError(f"the members have {layers} layers: expected at most {MAX['num_hidden_layers']}")
         widths = [max(self._of(form, "hidden_size"), self._feature_size(form)) for form in self._forms]
         inner = max(self.prediction_length, *widths)
-        if max(self.context_length, inner) * inner > MOST_WEIGHTS:
+        if max(self.context_length, inner) * inner > MAX_WEIGHTS:
             raise ValueError(
                 f"context_length={self.context_length}, prediction_length={self.prediction_length} and a width of "
-                f"{max(widths)} make a map of more than {MOST_WEIGHTS:,} weights: expected less"
+                f"{max(widths)} make a map of more than {MAX_WEIGHTS:,} weights: expected less"
             )
 
     @property

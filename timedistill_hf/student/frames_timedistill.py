@@ -12,7 +12,7 @@ from transformers.utils import is_pandas_available
 
 from .clock_timedistill import TableError
 from .panel_timedistill import Panel, read_panel
-from .serving_timedistill import MOST_CELLS, UnusableWindow, forecast_in_units, is_channel_free, trained_scaler
+from .serving_timedistill import MAX_CELLS, UnusableWindow, forecast_in_units, is_channel_free, trained_scaler
 
 
 if is_pandas_available():
@@ -171,7 +171,7 @@ def forecast_panel(
     if not is_channel_free(model.config):
         return _forecast_in_place(model, panel, scaler, context_length)
     forecasts = np.empty((num_groups, prediction_length, num_targets))
-    step = max(1, MOST_CELLS // (context_length * num_targets))
+    step = max(1, MAX_CELLS // (context_length * num_targets))
     for start in range(0, num_groups, step):
         groups = slice(start, min(start + step, num_groups))
         past = torch.from_numpy(panel.block(groups, context_length).transpose(0, 2, 1).reshape(-1, context_length, 1))

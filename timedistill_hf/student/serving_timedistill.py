@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 
-MOST_CELLS = 2**22  # of windows that are in the model at once
-MOST_DEVIATIONS = 1e15  # from the mean of training: errors beyond cannot be squared and summed in float32
+MAX_CELLS = 2**22  # of windows that are in the model at once
+MAX_DEVIATIONS = 1e15  # from the mean of training: errors beyond cannot be squared and summed in float32
 ROUNDING = 1e-14  # of the level: what varies by less is float64's rounding
 
 _TOO_FAR = (
-    f"holds a value more than {MOST_DEVIATIONS:.0e} deviations from the mean of training: correct it, or leave it "
+    f"holds a value more than {MAX_DEVIATIONS:.0e} deviations from the mean of training: correct it, or leave it "
     "empty if it means missing"
 )
 _NOT_FINITE = "has a forecast that is not finite: the model's weights must be finite numbers"
@@ -104,7 +104,7 @@ def forecast_in_units(
         UnusableWindow: a value lies too far from the mean of training, or the forecast is not finite.
     """
     device = device_of(model)
-    batch_size = batch_size or max(1, MOST_CELLS // (past.shape[1] * past.shape[2]))
+    batch_size = batch_size or max(1, MAX_CELLS // (past.shape[1] * past.shape[2]))
     forecasts, scales = [], []
     for start in range(0, len(past), batch_size):
         part = slice(start, start + batch_size)
@@ -114,8 +114,8 @@ def forecast_in_units(
         loc, scale = _scaler_of(window, *(_of_windows(value, part, window) for value in (mean, std)))
         divisor = torch.where(scale > 0, scale, 1.0)
         standardized = (window - loc).div_(divisor)
-        if not is_whole or max(map(abs, torch.aminmax(standardized))) > MOST_DEVIATIONS:
-            _check(standardized.abs() > MOST_DEVIATIONS, start, _TOO_FAR)
+        if not is_whole or max(map(abs, torch.aminmax(standardized))) > MAX_DEVIATIONS:
+            _check(standardized.abs() > MAX_DEVIATIONS, start, _TOO_FAR)
         level = torch.zeros_like(loc)
         if getattr(model, "follows_level", False):
             average = torch.mean if is_whole else torch.nanmean

@@ -1,4 +1,4 @@
-"""Checkpoints that training can go on from: whole, and of this training."""
+"""Checkpoints that training can resume from: whole, and of this training."""
 
 import logging
 import zipfile
@@ -58,13 +58,13 @@ def checkpoint_to_resume(asked: str | bool, args: TrainingArguments) -> str:
             newest = next(_newest_first(folder), None)
             said = f"{str(newest)!r}: {what_lacks(newest, args.world_size)}" if newest else "there is none"
             raise InputError(
-                f"no checkpoint in {str(folder)!r} to go on from ({said}): leave out resume_from_checkpoint"
+                f"no checkpoint in {str(folder)!r} to resume from ({said}): leave out resume_from_checkpoint"
             )
     else:
         found = str(asked)
         reason = what_lacks(Path(found), args.world_size)
         if reason is not None:
-            raise InputError(f"checkpoint {found!r} cannot be gone on from: {reason}")
+            raise InputError(f"checkpoint {found!r} cannot be resumed: {reason}")
     _check_arguments(Path(found), args)
     return found
 
@@ -78,7 +78,7 @@ def check_weights(checkpoint: str, model: nn.Module) -> None:
         if expected.get(name) != shape:
             raise InputError(
                 f"checkpoint {checkpoint!r} is of another model: its {name!r} is of shape {tuple(shape)}, this "
-                f"model's {tuple(expected[name]) if name in expected else 'is not there'}; go on with the same model"
+                f"model's {tuple(expected[name]) if name in expected else 'is not there'}; resume with the same model"
             )
 
 
@@ -91,13 +91,13 @@ def as_input_error(checkpoint: str | None) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(
-            f"checkpoint {checkpoint!r} cannot be gone on from: {first_line(error)}; use the arguments and the model "
+            f"checkpoint {checkpoint!r} cannot be resumed: {first_line(error)}; use the arguments and the model "
             "that it was trained with, or begin anew in another output_dir"
         ) from error
 
 
 def what_lacks(checkpoint: Path, world_size: int = 1) -> str | None:
-    """Why training cannot go on from it; the main process writes its state last, but waits for no other one."""
+    """Why training cannot resume from it; the main process writes its state last, but waits for no other one."""
     if not checkpoint.is_dir():
         return "there is no such folder"
     ranks = [""] if world_size == 1 else [f"_{rank}" for rank in range(world_size)]
@@ -143,8 +143,8 @@ def _check_arguments(checkpoint: Path, args: TrainingArguments) -> None:
     if differing:
         was, has = (", ".join(f"{name}={values.get(name)}" for name in differing) for values in (before, now))
         raise InputError(
-            f"checkpoint {str(checkpoint)!r} was trained with {was}, this training has {has}: use the same to go on "
-            "from it, or begin anew in another output_dir"
+            f"checkpoint {str(checkpoint)!r} was trained with {was}, this training has {has}: use the same to resume "
+            "it, or begin anew in another output_dir"
         )
 
 

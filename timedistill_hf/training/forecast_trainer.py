@@ -88,7 +88,7 @@ class ForecastTrainer(Trainer):
         """As the stock one; SIGTERM (and Ctrl-C in a script) saves a checkpoint and ends it with [`Terminated`].
 
         Raises:
-            InputError: the checkpoint that it is to go on from is not whole, or of another training; or the model is
+            InputError: the checkpoint that it is to resume from is not whole, or of another training; or the model is
                 to be published, and no licence is known of it.
         """
         if self.args.push_to_hub and not licence_in(str(self.model_card(license=self.args.hub_license))):
@@ -104,7 +104,7 @@ class ForecastTrainer(Trainer):
             self._on_termination.restore()
 
     def _check_checkpoint(self, checkpoint: str) -> None:
-        """Raise an [`InputError`] where training cannot go on from that whole checkpoint."""
+        """Raise an [`InputError`] where training cannot resume from that whole checkpoint."""
         check_weights(checkpoint, self.model)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

@@ -60,7 +60,7 @@ class _Channel:
 class KnownTargets:
     """As [`WholeWindows`] for a data set with missing values, look-backs interpolated as the student does.
 
-    Targets and errors are of the known ones. What hangs on all windows alike is float64; products with maps are
+    Targets and errors are of the known ones. What depends on all windows alike is float64; products with maps are
     float32.
 
     Args:

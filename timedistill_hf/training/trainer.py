@@ -255,7 +255,7 @@ class TimeDistillTrainer(ForecastTrainer):
             said = ("with", "without") if had else ("without", "with")
             raise InputError(
                 f"checkpoint {checkpoint!r} was trained {said[0]} the feature terms, this training is {said[1]}: give "
-                "the same beta, teacher and student to go on from it"
+                "the same beta, teacher and student to resume it"
             )
         super()._check_checkpoint(checkpoint)
 
