@@ -155,7 +155,8 @@ class TestSelect:
         selection = select(models, products, shrinkage=0.3, max_parameters=10**9, loss={}, label="student")
         (again,) = validation_products({"student": selection.student}, data, batch_size=32).flatten().tolist()
         assert again == pytest.approx(selection.error, rel=1e-5)
-        assert selection.student.config.architecture == "residual"  # all linear members are in its linear path
+        # all linear members and the linear path of the residual one are one map
+        assert [member["architecture"] for member in selection.student.config.members] == ["linear", "mlp"]
 
     def test_little_weight_is_none(self, base, data):
         good, bad = trained_on(form("linear"), base, 0), trained_on(form("linear"), base, 1)

@@ -121,11 +121,7 @@ def test_a_member_without_weight_does_not_stand_in_the_way():
         ([LINEAR, PERIODIC | {"normalization": "none"}], [0.5, 0.5], "linear", "none"),
         ([LINEAR, CYCLE], [1.0, -1.0], "linear", "none"),
         ([LINEAR, MLP], [0.7, 0.0], "linear", "none"),
-        ([LINEAR, PERIODIC, RESIDUAL], [0.2, 0.3, 0.5], "residual", "mean"),
-        ([LINEAR, PERIODIC, RESIDUAL_LAST], None, "residual", "last"),
-        ([LINEAR, RESIDUAL_LAST], [0.2, 0.3], "residual", "none"),
-        ([LINEAR, RESIDUAL_NONE], [0.2, 0.3], "residual", "none"),
-        ([RESIDUAL_LAST], [0.8], "residual", "none"),
+        ([RESIDUAL_NONE], [0.8], "residual", "none"),
         ([MLP | {"normalization": "none"}, LINEAR], [0.8, 0.0], "mlp", "none"),
         ([TWO_BRANCH, LINEAR], [1.0, 0.0], "two_branch", "mean"),
         ([RESIDUAL_REVIN, LINEAR], [1.0, 0.0], "residual", "revin"),
@@ -146,13 +142,16 @@ def test_what_folds_to_one_form(members, weights, architecture, normalization):
 @pytest.mark.parametrize(
     ("members", "weights", "architectures"),
     [
-        ([LINEAR, CYCLE, RESIDUAL_LAST, RESIDUAL_REVIN], [0.2, 0.2, 0.3, 0.3], ["residual", "mlp"]),
-        ([RESIDUAL_REVIN, RESIDUAL_REVIN], [0.4, 0.6], ["residual", "mlp"]),
+        ([LINEAR, PERIODIC, RESIDUAL], [0.2, 0.3, 0.5], ["linear", "mlp"]),
+        ([LINEAR, RESIDUAL_NONE], [0.2, 0.3], ["linear", "mlp"]),
+        ([RESIDUAL_LAST], [0.8], ["residual"]),
+        ([LINEAR, CYCLE, RESIDUAL_LAST, RESIDUAL_REVIN], [0.2, 0.2, 0.3, 0.3], ["linear", "mlp", "mlp"]),
+        ([RESIDUAL_REVIN, RESIDUAL_REVIN], [0.4, 0.6], ["linear", "mlp", "mlp"]),
         ([RESIDUAL_REVIN, LINEAR], [0.4, 0.6], ["linear", "mlp"]),
-        ([RESIDUAL_REVIN, RESIDUAL_NONE, LINEAR], [0.4, 0.6, 0.5], ["residual", "mlp"]),
+        ([RESIDUAL_REVIN, RESIDUAL_NONE, LINEAR], [0.4, 0.6, 0.5], ["linear", "mlp", "mlp"]),
         ([RESIDUAL_AFFINE, PERIODIC, LINEAR], [0.4, 0.4, 0.2], ["linear", "residual"]),
-        ([RESIDUAL, RESIDUAL_LAST, RESIDUAL_NONE], None, ["residual", "mlp", "mlp"]),
-        ([RESIDUAL, RESIDUAL_BATCHNORM], [0.5, 0.5], ["residual", "mlp"]),
+        ([RESIDUAL, RESIDUAL_LAST, RESIDUAL_NONE], None, ["linear", "mlp", "mlp", "mlp"]),
+        ([RESIDUAL, RESIDUAL_BATCHNORM], [0.5, 0.5], ["linear", "mlp", "mlp"]),
         ([MLP, LINEAR, TWO_BRANCH, CYCLE], None, ["linear", "mlp", "two_branch"]),
         ([LINEAR_REVIN, LINEAR, CYCLE], None, ["linear", "linear"]),
         ([MLP, PERIODIC], [0.5, 0.5], ["mlp", "periodic"]),
@@ -177,8 +176,8 @@ def test_rounding_does_not_take_revin_away():
     for member in model.backbone.members:
         member.backbone.projection.weight.data *= 1e9
     folded = fold(model)
-    assert [member["normalization"] for member in folded.config.members] == ["revin", "revin"]
-    assert folded.backbone.weights.tolist() == pytest.approx([0.8, 0.2])
+    assert [member["normalization"] for member in folded.config.members] == ["none", "revin", "revin"]
+    assert folded.backbone.weights.tolist() == pytest.approx([1, 0.2, 0.8])
     check_equal(folded, model)
 
 
@@ -253,7 +252,7 @@ def test_the_way_of_scoring_stays_the_combinations():
     model = combination([RESIDUAL | other | {"dropout": 0.3}, LINEAR], **scoring)
     folded = fold(model)
     assert {name: getattr(folded.config, name) for name in scoring} == scoring
-    assert folded.config.dropout == 0.3
+    assert folded.config.members[1]["dropout"] == 0.3
     x, y = torch.randn(2, 29, 3), torch.randn(2, 10, 3)
     losses = [student(past_values=x, future_values=y).loss.item() for student in (folded, model)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -83,9 +83,8 @@ def fold(model: TimeDistillForPrediction, dtype: torch.dtype | None = None) -> T
 
     All affine members of a combination (see [`linear_map`]) become one linear map. The linear path of residual members
     joins it, also with RevIN (no affine), where dividing by the scale and multiplying with it cancel; only the bias
-    does not, and stays with the MLP. The map goes into the linear path of one residual member, if one is there to take
-    it; the other residual members become plain MLPs. Members of weight 0 are left out. A member that is left alone
-    becomes a student of its form, if that form can hold its weight. What cannot fold is copied.
+    does not, and stays with the core, which is left of a residual member. Members of weight 0 are left out. A member
+    that is left alone becomes a student of its form, if that form can hold its weight. What cannot fold is copied.
 
     Members change their order, and affine ones are no longer told apart: fold when all training is done.
 
@@ -97,12 +96,10 @@ def fold(model: TimeDistillForPrediction, dtype: torch.dtype | None = None) -> T
     if not parts:
         return copy.deepcopy(model).to(dtype).eval()
     unmerged = _assemble(model, parts, dtype)
-    affine = [part for part in parts if part.is_affine]
-    residual = [part for part in parts if part.has_linear_path]
-    if _can_shrink(parts, affine, residual):
-        parts = _merge(parts, affine, residual)
+    if _can_merge(parts):
+        parts = _merge(parts)
     elif len(parts) == 1 and parts[0].config.normalization == "none":
-        _scale_decoders(parts[0].backbone, parts[0].weight)
+        _scale_outputs(parts[0].backbone, parts[0].weight)
         parts = [replace(parts[0], weight=1.0)]
     folded = _assemble(model, parts, dtype)
     # a form that shares its weights among phases can be smaller than the matrix that it is
@@ -149,38 +146,30 @@ def linear_map_of(parts: list[Part], config: TimeDistillConfig) -> tuple[torch.T
     return matrix, bias
 
 
-def _can_shrink(parts: list[Part], affine: list[Part], residual: list[Part]) -> bool:
-    """Whether maps can be merged, one is not in its smallest form, or the only part can take its weight in."""
-    movable = affine + residual
-    if len(movable) != 1:
-        return len(movable) > 1
-    (part,) = movable
-    takes_its_weight = len(parts) == 1 and not part.weighs_one and not part.is_scaled
-    return takes_its_weight or part.config.architecture in ("periodic", "cycle")
+def _can_merge(parts: list[Part]) -> bool:
+    """Whether there are several linear maps, one is not in its smallest form, or the only part can hold its weight."""
+    linear = [part for part in parts if part.is_affine or part.has_linear_path]
+    if len(linear) != 1 or not linear[0].is_affine:
+        return len(linear) > 1
+    takes_its_weight = len(parts) == 1 and not linear[0].weighs_one
+    return takes_its_weight or linear[0].config.architecture in ("periodic", "cycle")
 
 
-def _merge(parts: list[Part], affine: list[Part], residual: list[Part]) -> list[Part]:
-    """One part with the sum of all linear maps, the other residual parts without theirs, the rest as it is."""
-    # a bias that is not multiplied with the window's scale has no place in a RevIN part
-    hosts = [part for part in residual if not part.is_scaled] or (residual if not affine else [])
-    # where level and weights do not come out even, an MLP's encoder can take the level in, a patch mixer's cannot
-    hosts = [part for part in hosts if part.config.core == "mlp"]
-    host = max(hosts, key=lambda part: abs(part.weight), default=None)
-    donors = [part for part in residual if part is not host]
-    rest = [part for part in parts if not part.is_affine and not part.has_linear_path]
-
+def _merge(parts: list[Part]) -> list[Part]:
+    """One part with the sum of all linear maps, the cores that are left of residual parts, the rest as it is."""
+    affine = [part for part in parts if part.is_affine]
     matrix, bias = linear_map_of(affine, parts[0].config)
-    for part in residual:
-        projection = part.backbone.projection
-        matrix += part.weight * of_centred(projection.weight, part.level)
-        if part is host or not part.is_scaled:
-            bias += part.weight * projection.bias
-    if host is None:
-        carrier = _linear_part(matrix, bias, parts[0].config, is_alone=not donors and not rest)
-    else:
-        matrix += host.weight * host.level
-        carrier = _residual_part(matrix, bias, host, is_alone=not donors and not rest)
-    return [carrier, *(_without_linear_path(part) for part in donors), *rest]
+    others = []
+    for part in parts:
+        if part.has_linear_path:
+            projection = part.backbone.projection
+            matrix += part.weight * of_centred(projection.weight, part.level)
+            if not part.is_scaled:  # the bias of a scaled part is multiplied with the window's scale
+                bias += part.weight * projection.bias
+            part = _core_of(part)
+        if not part.is_affine:
+            others.append(part)
+    return [_linear_part(matrix, bias, parts[0].config, is_alone=not others), *others]
 
 
 def of_centred(weight: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
@@ -210,44 +199,27 @@ def _linear_part(matrix: torch.Tensor, bias: torch.Tensor, config: TimeDistillCo
     form = {"architecture": "linear", "normalization": normalization}
     config = _config(config, form)
     part = Part(weight, form, config, WindowNormalization(config), LinearBackbone(config).double())
-    _set_map(part, matrix, bias)
+    part.backbone.projection.weight.copy_(matrix / weight - part.level)
+    part.backbone.projection.bias.copy_(bias / weight)
     return part
 
 
-def _residual_part(matrix: torch.Tensor, bias: torch.Tensor, host: Part, is_alone: bool) -> Part:
-    """The merged map in the linear path of a residual form; where the level cannot stay out, its encoder takes it."""
-    # beside scaled parts nothing but the host's own weight gives a level back
-    weight = host.weight if host.is_scaled else _weight_of_level(matrix, is_alone)
-    if weight is None or host.config.normalization == "none":
-        weight, form = 1.0, host.form | {"normalization": "none"}
-        encoder = host.backbone.core.encoder
-        encoder.weight.copy_(of_centred(encoder.weight, host.level))
-        part = replace(host, weight=weight, form=form, config=_config(host.config, form))
-    else:
-        part = replace(host, weight=weight)
-    _scale_decoders(part.backbone, host.weight / weight)
-    _set_map(part, matrix, bias)
-    return part
-
-
-def _set_map(part: Part, matrix: torch.Tensor, bias: torch.Tensor) -> None:
-    part.backbone.projection.weight.copy_(matrix / part.weight - part.level)
-    part.backbone.projection.bias.copy_(bias / part.weight)
-
-
-def _without_linear_path(part: Part) -> Part:
+def _core_of(part: Part) -> Part:
     """A residual part as the core that is left of it; the bias of a scaled one stays, as it is scaled, too."""
     core = part.backbone.core
     if part.is_scaled:
         core.decoder.bias += part.backbone.projection.bias
-    return replace(part, form=part.form | {"architecture": part.config.core}, backbone=core)
+    form = part.form | {"architecture": part.config.core}
+    return replace(part, form=form, config=_config(part.config, form), backbone=core)
 
 
-def _scale_decoders(backbone: nn.Module, factor: float) -> None:
+def _scale_outputs(backbone: nn.Module, factor: float) -> None:
+    """Multiply with a factor what a form of normalization `"none"` forecasts."""
     for module in backbone.modules():
-        if hasattr(module, "decoder"):
-            module.decoder.weight *= factor
-            module.decoder.bias *= factor
+        for name in ("decoder", "projection"):
+            if hasattr(module, name):
+                getattr(module, name).weight *= factor
+                getattr(module, name).bias *= factor
 
 
 def _config(config: TimeDistillConfig, form: dict) -> TimeDistillConfig:
