@@ -15,7 +15,7 @@ from tests.rounding import frames_close
 from tests.student.models import tiny
 from tests.test_models_travel import HIDE
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillProcessor, TimeSeriesForecastingPipeline
-from timedistill_hf.student.clock_timedistill import TableError
+from timedistill_hf._utils.errors import InputError
 
 
 TASK = "time-series-forecasting"
@@ -142,9 +142,9 @@ def test_a_frame_is_forecast_as_predict_df_does(pipe):
     frames_close(pipe(zoned, scaling="history"), model.predict_df(zoned, scaling="history"))
     wide = series("x", noise(40)).drop(columns="item").assign(z=noise(40, 1))
     frames_close(pipe(wide), model.predict_df(wide))
-    with pytest.raises(TableError, match="there is no column 'shop'"):
+    with pytest.raises(InputError, match="'history' has no column 'shop'"):
         pipe(frame, id_column="shop")
-    with pytest.raises(TableError, match="column 'item' holds no numbers: name id_column"):
+    with pytest.raises(InputError, match="column 'item' of 'history' holds 'x', no number: name the value columns"):
         pipe(frame.assign(item="x"), id_column="y", target_columns=["item"])
 
 
@@ -201,6 +201,24 @@ def test_unknown_options_are_named(pipe):
         pipe(noise(30), scaling="x")
 
 
+def test_remote_code_reads_tables_by_the_installed_package(folder, tmp_path):
+    frame = pd.concat([series("b", noise(40)), series("new", noise(25, 1), "2024-03-01")])
+    frame["ds"] = frame["ds"].dt.tz_localize("UTC").dt.tz_convert("America/New_York")
+    frame.to_parquet(tmp_path / "frame.parquet")
+    command = [sys.executable, "-c", WITH_PACKAGE, str(folder), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    frames_close(pd.read_parquet(tmp_path / "answers.parquet"), forecaster().predict(frame))
+
+
+WITH_PACKAGE = """
+import sys
+import pandas as pd
+from transformers import pipeline
+pipe = pipeline(model=sys.argv[1], trust_remote_code=True)
+assert "timedistill_hf" not in sys.modules
+pipe(pd.read_parquet(sys.argv[2] + "/frame.parquet")).to_parquet(sys.argv[2] + "/answers.parquet")
+"""
 WITHOUT_PACKAGE = (
     "import sys"
     + HIDE
@@ -214,12 +232,16 @@ assert "pandas" not in sys.modules
 answers = [answer["prediction_outputs"] for answer in pipe(arrays, batch_size=2)]
 assert "pandas" not in sys.modules
 import pandas as pd
-table = pipe(pd.read_parquet(sys.argv[3]))
+try:
+    pipe(pd.DataFrame({"y": arrays[0]}))
+except ImportError as error:
+    assert str(error).startswith("a DataFrame is read by the package: pip install timedistill_hf"), error
+else:
+    sys.exit("a table was read without the package")
 pipe.save_pretrained("again")
 again = pipeline(model="again", trust_remote_code=True)
 assert all((a == b["prediction_outputs"]).all() for a, b in zip(answers, again(arrays, batch_size=2), strict=True))
 np.savez("answers.npz", *answers)
-table.to_parquet("answers.parquet")
 assert "timedistill_hf" not in sys.modules
 """
 )
@@ -227,17 +249,13 @@ assert "timedistill_hf" not in sys.modules
 
 def test_a_fresh_process_without_the_package_gives_the_same(folder, pipe, tmp_path):
     arrays = [noise(40), noise(12, 1), np.stack([noise(50, 2), noise(50, 3)], axis=1)]
-    frame = pd.concat([series("b", noise(40)), series("new", noise(25, 1), "2024-03-01")])
-    frame["ds"] = frame["ds"].dt.tz_localize("UTC").dt.tz_convert("America/New_York")
     np.savez(tmp_path / "arrays.npz", *arrays)
-    frame.to_parquet(tmp_path / "frame.parquet")
-    command = [sys.executable, "-I", "-c", WITHOUT_PACKAGE, str(folder), "arrays.npz", "frame.parquet"]
+    command = [sys.executable, "-I", "-c", WITHOUT_PACKAGE, str(folder), "arrays.npz"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     answers = np.load(tmp_path / "answers.npz").values()
     for answer, expected in zip(answers, pipe(arrays, batch_size=2), strict=True):
         close(answer, expected["prediction_outputs"])
-    frames_close(pd.read_parquet(tmp_path / "answers.parquet"), pipe(frame))
     processor = TimeDistillProcessor.from_pretrained(tmp_path / "again")
     assert processor.to_dict() == TimeDistillProcessor.from_pretrained(folder).to_dict()
 

@@ -172,9 +172,11 @@ def test_an_index_whose_meaning_is_not_clear(table, message):
         load_series(table)
 
 
-def test_ids_in_the_index_of_a_table_for_a_wide_model():
-    with pytest.raises(InputError, match=r"ids .* in its index"):
-        WIDE_STUDENT.predict(LONG.set_index(["id", "ds"]))
+def test_a_long_table_for_a_wide_model():
+    """Its ids are series that the model has never seen, as they are in a wide table of other columns."""
+    found = WIDE_STUDENT.predict(LONG.set_index(["id", "ds"]))
+    right = WIDE_STUDENT.predict(WIDE.rename(columns={"a": "x", "b": "y"}))
+    np.testing.assert_allclose(found["y"], right[["x", "y"]].to_numpy().T.ravel(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

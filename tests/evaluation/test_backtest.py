@@ -257,6 +257,6 @@ def test_the_forecast_script_takes_unknown_ids(tmp_path, monkeypatch, capsys):
         monkeypatch, capsys, "forecast.py", *command, "--id_column", "shop"
     )
     run(monkeypatch, "forecast.py", *command, "--each_series", "--id_column", "shop")
-    assert f"30 rows, 10 steps from each series' end: {target}" in capsys.readouterr().out
+    assert f"3 series, 10 steps from each series' end: {target}" in capsys.readouterr().out
     expected = forecaster().predict_df(table())
     close(pd.read_csv(target)["y"], expected["y"])

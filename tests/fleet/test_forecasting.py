@@ -207,7 +207,7 @@ def altered(column, value, row=20):
                                                r"again at row 69 \(1 series are so\); sort the table by 'item'"),
         (altered("item", None), "row 20 has no id in column 'item': fill it"),
         (altered("ds", pd.NaT), "look-backs of the series 'shop 000' to .* row 20 .*no timestamp"),
-        (altered("y", float("inf")), "look-backs of the series 'shop 000' to 'shop 097': history: row 19 holds"),
+        (altered("y", float("inf")), "look-backs of the series 'shop 000' to 'shop 097': .* infinite value in row 19"),
         (lambda f: f.drop(columns="item"), "has no known id column: name it with --id_column, one of"),
         (lambda f: f.drop(columns="ds"), "has no known time column: name it with --timestamp_column"),
         (lambda f: f.assign(ds=f["ds"].astype(str)), "time column 'ds' of .* holds large_string: write timestamps"),

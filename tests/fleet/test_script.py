@@ -87,7 +87,7 @@ def test_two_processes_share_the_series(model, tmp_path, tmp_path_factory):
     assert codes == {"bad0": "2", "bad1": "2", "good0": "0", "good1": "0"}
     errors = [line for line in stderr.splitlines() if "error: " in line]
     assert len(errors) == 1, stderr[-3000:]
-    assert re.match(r"error: in the look-backs of the series .*holds an infinite value in column 'y'", errors[0])
+    assert re.match(r"error: in the look-backs of the series .*column 'y' holds an infinite value", errors[0])
     (line,) = stdout.splitlines()
     assert line.startswith(f"8 series of {len(frame)} rows in ")
     assert " on 2 processes, " in line

@@ -196,7 +196,7 @@ def test_a_value_too_far_off_ends_in_an_error_everywhere(tmp_path):
     values[-13, 1] = 1e30
     table = table_of(values)
     with pytest.raises(
-        InputError, match=r"column 'i1' holds a value more than .* deviations from the mean of training"
+        InputError, match=r"the series 'i1' holds a value more than .* deviations from the mean of training"
     ):
         forecaster.predict(values)
     with pytest.raises(InputError, match=r"a value 6e\+29 deviations from the mean of training in column 'i1'"):
@@ -211,7 +211,7 @@ def test_a_value_too_far_off_ends_in_an_error_everywhere(tmp_path):
         forecast_fleet(forecaster, tmp_path / "in.parquet", tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
     pipe = TimeSeriesForecastingPipeline(forecaster.model, feature_extractor=data.processor)
-    with pytest.raises(ValueError, match="'y' of 'i1' holds a value more than"):
+    with pytest.raises(ValueError, match="the series 'i1' holds a value more than"):
         pipe(table)
     with pytest.raises(ValueError, match="input 1 holds a value more than"):
         pipe([{"past_values": column, "id": f"i{k}"} for k, column in enumerate(values.T)])

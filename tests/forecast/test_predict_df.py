@@ -18,7 +18,8 @@ from tests.rounding import frames_close
 from tests.student.models import LENGTHS, tiny
 from timedistill_hf import Forecaster, TimeDistillProcessor
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf.student import frames_timedistill, serving_timedistill
+from timedistill_hf.forecasting import panels
+from timedistill_hf.student import serving_timedistill
 
 
 L, S = LENGTHS["context_length"], LENGTHS["prediction_length"]
@@ -126,7 +127,7 @@ def test_many_series_are_those_of_each_alone(lengths, seed, num_targets, cells):
     rows = pd.concat([part[(rng.random(len(part)) < 0.8) | (part.index == part.index[-1])] for part in parts])
     rows = rows.iloc[rng.permutation(len(rows))][["item", "ds", *targets]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frames_timedistill, "MAX_CELLS", cells)
+        patch.setattr(panels, "MAX_CELLS", cells)
         patch.setattr(serving_timedistill, "MAX_CELLS", cells)
         forecast = model.predict_df(rows)
     order = list(dict.fromkeys(rows["item"]))
@@ -217,9 +218,9 @@ def test_a_student_bound_to_its_channels_forecasts_those(channels):
         Forecaster(bound, model.processor).predict_df(pd.concat([frame, series("new", noise(30))]))
 
 
-def test_a_teacher_is_for_predict(hourly):
-    with pytest.raises(InputError, match="which a teacher may not: use predict"):
-        Forecaster(tiny_teacher("itransformer"), hourly.processor).predict_df(wide())
+def test_it_is_predict_of_a_table(hourly):
+    for model in (hourly, Forecaster(tiny_teacher("itransformer"), hourly.processor)):
+        frames_close(model.predict_df(wide()), model.predict(wide()))
 
 
 def test_short_and_empty_series_harm_no_other(caplog):
@@ -281,14 +282,16 @@ def test_series_may_lie_on_shifted_grids():
 def test_another_frequency_is_refused_unless_it_is_named():
     model = forecaster()
     daily = series("x", noise(40), freq="D")
-    with pytest.raises(InputError, match=r"rows are 24 steps of 'h' apart: resample .* or give its own freq"):
+    with pytest.raises(
+        InputError, match=r"expected steps of 'h', .* 'history' are 'D' apart: resample .* or give its own freq"
+    ):
         model.predict_df(daily)
     forecast = model.predict_df(daily, freq="D")
     assert forecast["ds"].iloc[0] == pd.Timestamp("2024-02-10")
     close(forecast["y"], one(model.model, daily["y"]))
     finer = pd.concat([series("ok", noise(40)), series("x", noise(40), freq="30min")])
     with pytest.raises(
-        InputError, match=r"item 'x' has rows on no grid of 'h' steps, such as .*00:00 \(1 of 2 series\)"
+        InputError, match=r"of 'h', the timestamps of item 'x' of 'history' are '30min' apart \(1 of 2 series\)"
     ):
         model.predict_df(finer)
 
@@ -299,7 +302,7 @@ def test_without_any_frequency_rows_are_equal_steps(caplog):
     uneven["ds"] += pd.to_timedelta(np.arange(40) ** 2, unit="min")
     forecast = model.predict_df(uneven.sample(frac=1, random_state=0))
     assert list(forecast.columns) == ["item", "y"]
-    assert "no frequency is known" in caplog.text
+    assert "no regular grid" in caplog.text
     close(forecast["y"], one(model.model, uneven["y"]))
     found = model.predict_df(series("x", noise(40)))
     assert found["ds"].iloc[0] == pd.Timestamp("2024-01-02 16:00")
@@ -318,7 +321,7 @@ def test_without_any_frequency_rows_are_equal_steps(caplog):
             "row 2 of .* has no id in column 'item'",
         ),
         (lambda frame: frame.assign(ds=frame["ds"].where(frame.index != 2)), "row 2 of 'history' has no timestamp"),
-        (lambda frame: frame.assign(y=frame["y"].where(frame.index != 2, np.inf)), "row 2 holds an infinite value"),
+        (lambda frame: frame.assign(y=frame["y"].where(frame.index != 2, np.inf)), "holds an infinite value in row 2"),
         (lambda frame: frame.assign(y="many"), "holds 'many', no number"),
         (lambda frame: frame.drop(columns="ds"), "needs a time column: give timestamp_column, one of \\['y'\\]"),
         (lambda frame: frame.to_numpy(), "'ndarray' is no DataFrame: predict takes arrays"),
@@ -348,7 +351,7 @@ def test_dates_and_text_are_times_too(caplog):
     assert text["ds"].tolist() == expected["ds"].tolist()
     caplog.set_level(logging.WARNING)
     odd = model.predict_df(frame.assign(note="x"))
-    assert "the model forecasts ['y']; left out are ['note']" in caplog.text
+    assert "the model does not know the columns ['note']; they are left out" in caplog.text
     frames_close(odd, expected)
 
 

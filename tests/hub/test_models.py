@@ -22,8 +22,8 @@ from .models import COLUMNS, LENGTHS, forecast_of, history, processor, save, tin
 
 
 _MODULES = (
-    "backbones clock combination configuration folding frames fusing inputs linear losses modeling normalization "
-    "panel patch_mixer pipeline serving"
+    "backbones combination configuration folding fusing inputs linear losses modeling normalization patch_mixer "
+    "pipeline serving"
 )
 CODE = {f"{name}_timedistill.py" for name in _MODULES.split()}
 GIT = ".gitattributes"

@@ -2,10 +2,9 @@
 
 import logging
 import re
+from collections.abc import Iterable
 
 import numpy as np
-
-from .series import Series
 
 
 logger = logging.getLogger(__name__)
@@ -13,15 +12,17 @@ logger = logging.getLogger(__name__)
 _MOST_CODES = 4  # of one channel
 _FEW_VALUES = 10  # a channel of fewer different ones holds states, of which one may be far from the others
 _FAR, _FAR_IF_WRITTEN, _FAR_IF_NEGATIVE = 20.0, 1.0, 0.25
-_MOST_CELLS = 0.1
+_MAX_CELLS = 0.1
 _INTEGER_ENDS = {float(2**bits + change) for bits in (15, 16, 31, 32) for change in (-1, 0)}
 
 
-def warn_of_codes(series: Series, remedy: str = "give missing_value={}") -> None:
-    """Say once which values may mean missing ([`find_codes`]), and the remedy, in which `{}` stands for them."""
+def warn_of_codes(
+    name: str, columns: Iterable[str], values: np.ndarray, remedy: str = "give missing_value={}"
+) -> None:
+    """Say once which values `[T, C]` may mean missing ([`find_codes`]), and the remedy, where `{}` stands for them."""
     found: dict[np.floating, list[tuple[str, int]]] = {}
-    for column, values in zip(series.columns, series.values.numpy().T, strict=True):
-        for code, count in find_codes(values):
+    for column, cells in zip(columns, values.T, strict=True):
+        for code, count in find_codes(cells):
             found.setdefault(code, []).append((column, count))
     found = {code: places for code, places in found.items() if sum(count for _, count in places) > 1}
     if not found:
@@ -35,7 +36,7 @@ def warn_of_codes(series: Series, remedy: str = "give missing_value={}") -> None
     remedy = remedy.format(texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
     logger.warning(
         "%s: values that come again far outside all others of their column: %s; if they mean missing, %s",
-        series.name, ", ".join(parts), remedy,
+        name, ", ".join(parts), remedy,
     )  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def _is_code(code: np.floating, count: int, others: np.ndarray, num_values: int)
     low, high = float(others[0]), float(others[-1])
     distance = max(low - float(code), float(code) - high)
     is_written = _is_written_as_code(code)
-    if code == 0 or (not is_written and not 3 <= count <= _MOST_CELLS * num_values):
+    if code == 0 or (not is_written and not 3 <= count <= _MAX_CELLS * num_values):
         return False
     far = _FAR
     if is_written:

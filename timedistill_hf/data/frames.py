@@ -1,27 +1,18 @@
-"""From a table to a [`Series`]: which column is time, which are values, wide or long, regular or not."""
+"""From a table to a [`Series`]: its [`Panel`] with all channels at the same steps."""
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
 import torch
 
 from .._utils.errors import InputError
-from ..student.clock_timedistill import Clock, TableError
-from ..tables.duplicates import without_duplicates
-from ..tables.grid import check_frequency, fill_grid, find_frequency, season_of
-from ..tables.reading import read_columns
+from ..tables.grid import season_of
+from ..tables.panel import Panel, read_panel
 from .series import Series
 
 
 if TYPE_CHECKING:
     from ..tables.table import Table
-
-logger = logging.getLogger(__name__)
-
-_TIME = 0  # the label of the time column while channels have names of their own: theirs are text
 
 
 def frame_to_series(
@@ -53,86 +44,41 @@ def frame_to_series(
         freq: pandas frequency: how far apart steps are, left-out ones among them; found where `None`
             ([`find_frequency`]).
         time_zone: whose clock timestamps without a zone show, or whose calendar those with one follow.
-        duplicates: what several rows of one series at one time become; see [`without_duplicates`].
+        duplicates: what several rows of one series at one time become; see [`read_panel`].
 
     Raises:
         InputError: empty, no value column, a cell that is no number or beyond float32, duplicated or unreadable
             timestamps, some with a time zone and some without, columns that are unknown, have one name or two roles,
             timestamps that are not `freq` apart.
     """
-    table = read_columns(
+    panel = read_panel(
         frame,
-        name=name,
+        name,
         timestamp_column=timestamp_column,
         id_column=id_column,
         target_columns=target_columns,
+        freq=freq,
         time_zone=time_zone,
+        duplicates=duplicates,
+        in_common=True,
+        regularize=regularize,
     )
-    frame, columns = table.frame, table.target_columns
-    timestamp_column, id_column = table.timestamp_column, table.id_column
-    clock = targets = timestamps = found = None
-    if timestamp_column is not None:
-        if regularize or id_column is not None:
-            frame = without_duplicates(
-                frame, id_column, timestamp_column, columns, duplicates, name, time_zone=time_zone
-            )
-        frame = frame.rename(columns={timestamp_column: _TIME})
-        clock, frame[_TIME] = _read_clock(frame, id_column, name, time_zone, freq)
-    if id_column is not None:
-        targets = tuple(columns)
-        frame = _long_to_wide(frame, id_column, columns, name)
-        columns = [column for column in frame.columns if column != _TIME]
-    if timestamp_column is not None:
-        if regularize:
-            frame = _sort(frame, name)
-            frame, found = fill_grid(frame, _TIME, name, freq)
-        else:
-            index = pd.DatetimeIndex(np.unique(frame[_TIME]))
-            found = find_frequency(index) if freq is None else check_frequency(index, freq, name)
-        timestamps = frame[_TIME].to_numpy().astype("datetime64[ns]")
-    values = frame[columns].to_numpy(dtype=np.float64, na_value=np.nan)
+    columns = _channels(panel)
+    values, timestamps = panel.together()
     return Series(
-        values=torch.from_numpy(np.array(values)),
-        columns=tuple(columns),
+        values=torch.from_numpy(values),
+        columns=columns,
         timestamps=timestamps,
-        timestamp_column=timestamp_column,
-        freq=found,
-        season=season or season_of(found),
+        timestamp_column=panel.timestamp_column,
+        freq=panel.freq,
+        season=season or season_of(panel.freq),
         name=name,
-        id_column=id_column,
-        target_columns=targets,
+        id_column=panel.id_column,
+        target_columns=None if panel.ids is None else tuple(panel.target_columns),
         regularized=regularize,
-        clock=clock,
+        clock=panel.clock,
         time_zone=time_zone,
     )
-
-
-def _read_clock(
-    frame: pd.DataFrame,
-    id_column: str | None,
-    source: str,
-    time_zone: str | None,
-    freq: str | None,
-) -> tuple[Clock, np.ndarray]:
-    codes = None if id_column is None else pd.factorize(frame[id_column])[0]
-    try:
-        return Clock.read(frame[_TIME], codes, time_zone=time_zone, freq=freq)
-    except TableError as error:
-        raise InputError(f"{source!r}: {error}") from error
-
-
-def _long_to_wide(frame: pd.DataFrame, id_column: str, targets: list[str], source: str) -> pd.DataFrame:
-    order = frame[id_column].drop_duplicates().tolist()
-    wide = frame.pivot(index=_TIME, columns=id_column, values=targets)
-    wide = wide[[(target, identifier) for identifier in order for target in targets]]
-    wide.columns = [channel for identifier in order for channel in channel_names(identifier, targets)]
-    if not wide.columns.is_unique:
-        twice = wide.columns[wide.columns.duplicated()][0]
-        raise InputError(
-            f"{source!r} has different ids that are both written {twice!r} (a number and a text, say) in column "
-            f"{id_column!r}: write them alike"
-        )
-    return wide.reset_index()
 
 
 def channel_names(identifier: object, targets: Sequence[str]) -> list[str]:
@@ -140,8 +86,14 @@ def channel_names(identifier: object, targets: Sequence[str]) -> list[str]:
     return [str(identifier)] if len(targets) == 1 else [f"{identifier}/{target}" for target in targets]
 
 
-def _sort(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    if not frame[_TIME].is_monotonic_increasing:
-        logger.warning("%s: rows were not in order of time and have been sorted", source)
-        frame = frame.sort_values(_TIME, kind="stable")
-    return frame.reset_index(drop=True)
+def _channels(panel: Panel) -> tuple[str, ...]:
+    if panel.ids is None:
+        return tuple(panel.target_columns)
+    names = [name for identifier in panel.ids for name in channel_names(identifier, panel.target_columns)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(
+            f"{panel.name!r} has different ids that are both written {twice!r} (a number and a text, say) in column "
+            f"{panel.id_column!r}: write them alike"
+        )
+    return tuple(names)

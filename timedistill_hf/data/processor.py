@@ -11,14 +11,14 @@ import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
 from .._utils.errors import InputError, first_line, listed
-from ..student.serving_timedistill import MAX_DEVIATIONS, is_finite, mean_and_deviation, means_missing
+from ..student.inputs_timedistill import read_windows
+from ..student.serving_timedistill import MAX_DEVIATIONS, mean_and_deviation
 from .processor_fields import check_fields
+from .series import as_sentinels
 
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from .forecast_table import TableWindow
+    from ..tables.table import Table
     from .series import Series
 
 
@@ -157,8 +157,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
     @property
     def sentinels(self) -> tuple[float, ...]:
         """The values that mean missing."""
-        values = self.missing_value if isinstance(self.missing_value, list) else [self.missing_value]
-        return tuple(float(value) for value in values if value is not None)
+        return as_sentinels(self.missing_value)
 
     def has_scaler_of(self, other: "TimeDistillProcessor") -> bool:
         """Whether both standardise the columns that they share alike, to a thousandth of a deviation."""
@@ -185,79 +184,55 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         mean, std = self._scaler()
         return values.double() * std + mean
 
-    def __call__(self, data: "np.ndarray | torch.Tensor | pd.DataFrame | TableWindow") -> BatchFeature:
-        """Model input from the last `context_length` steps of raw values.
+    def __call__(self, data: "np.ndarray | torch.Tensor | Table") -> BatchFeature:
+        """Model input from the last `context_length` steps of raw values; what a shorter history lacks is missing.
 
         Args:
-            data: `[T, C]` or `[B, T, C]` with T >= L, NaN where missing, or a DataFrame, read by the rules of
-                forecasting ([`read_window`]).
+            data: `[T, C]` or `[B, T, C]`, NaN where missing, or a table with all series of training, read by the rules
+                of forecasting ([`read_history`]), up to the last step of any.
 
         Returns:
             `past_values` `[B, L, C]`, `past_observed_mask` of the same shape where something is missing, and where the
             model was trained with calendar features `past_time_features` `[B, L, F]`, `future_time_features`.
 
         Raises:
-            InputError: wrong columns, non-numeric values, an array shorter than L, or no timestamps for calendar
-                features.
+            InputError: wrong columns, non-numeric values, or no timestamps for calendar features.
         """
-        values, features = self.window_of(data)
+        is_array = isinstance(data, (np.ndarray, torch.Tensor))
+        if is_array and self.time_features:
+            raise InputError("the model needs calendar features: give a table with a time column, not an array")
+        values, features = (self._last_steps(data), {}) if is_array else self._window(data)
         past_values = torch.nan_to_num(self.standardize(values), nan=0.0).contiguous()
         self._check_extremes(past_values)
         observed = ~torch.isnan(values)
         inputs = {"past_values": past_values} | ({} if observed.all() else {"past_observed_mask": observed})
         return BatchFeature(inputs | features)
 
-    def window_of(
-        self, data: "np.ndarray | torch.Tensor | pd.DataFrame | TableWindow"
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The last `context_length` steps, float64 `[B, L, C]` in the data's units, and the calendar features.
+    def _window(self, table: "Table") -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The last steps of a table, float64 `[1, L, C]`, and the calendar features."""
+        from .channels import Channels, common_features, read_history
 
-        Args, Raises: as above.
-        """
-        if isinstance(data, (np.ndarray, torch.Tensor)):
-            if self.time_features:
-                raise InputError("the model needs calendar features: give a table with a time column, not an array")
-            return self._last_steps(data), {}
-        from .forecast_table import TableWindow, read_window
-
-        window = data if isinstance(data, TableWindow) else read_window(data, self)
-        return self._last_steps(window.series.values), window.calendar_features() if self.time_features else {}
+        panel = read_history(table, vars(self), self.prediction_length)
+        channels, last = Channels.of(panel, vars(self)), np.full_like(panel.last, panel.last.max())
+        channels.check_all(panel)
+        values = torch.from_numpy(channels.place(panel.block(slice(None), self.context_length, last)))
+        if not self.time_features:
+            return values, {}
+        features = common_features(panel, last[0], self.context_length, self.prediction_length)[None].split(
+            [self.context_length, self.prediction_length], dim=1
+        )
+        return values, dict(zip(("past_time_features", "future_time_features"), features, strict=True))
 
     def _last_steps(self, data: "np.ndarray | torch.Tensor") -> torch.Tensor:
-        if isinstance(data, np.ma.MaskedArray):  # what lies below the mask is no value
-            data = np.ma.filled(data.astype(np.float64), np.nan)
-        if isinstance(data, torch.Tensor):
-            values = data.detach().cpu().double()
-        else:
-            try:
-                values = torch.from_numpy(np.array(data, dtype=np.float64))
-            except (TypeError, ValueError) as error:
-                raise InputError(f"the history holds no numbers ({error}): pass NaN where one is missing") from error
-        shape = tuple(values.shape)
-        if values.ndim == 2:
-            values = values.unsqueeze(0)
-        if values.ndim != 3 or values.shape[-1] != len(self.columns):
+        if data.ndim not in (2, 3) or data.shape[-1] != len(self.columns):
             raise InputError(
-                f"history of shape {shape}: expected [T, {len(self.columns)}] or "
+                f"history of shape {tuple(data.shape)}: expected [T, {len(self.columns)}] or "
                 f"[B, T, {len(self.columns)}] with the columns {self.columns}"
             )
-        if values.shape[1] < self.context_length:
-            raise InputError(
-                f"history of {values.shape[1]} steps: the model looks back {self.context_length}; give that many"
-            )
-        values = values[:, -self.context_length :].contiguous()
-        is_whole = is_finite(values)
-        if not is_whole and torch.isinf(values).any():
-            raise InputError("the history holds an infinite value: replace it, or pass NaN where it is missing")
-        for sentinel in self.sentinels:
-            values = torch.where(means_missing(values, sentinel), torch.nan, values)
-        unknown = [] if is_whole and not self.sentinels else torch.isnan(values).all(dim=1).nonzero()
-        if len(unknown):
-            raise InputError(
-                f"the last {self.context_length} steps of the history hold no known value in column "
-                f"{self.columns[int(unknown[0, 1])]!r}: give more history"
-            )
-        return values
+        try:
+            return read_windows(data, vars(self), self.context_length, len(self.columns)).past
+        except ValueError as error:
+            raise InputError(f"history: {error}") from error
 
     def _check_extremes(self, past_values: torch.Tensor) -> None:
         """Raise where a value lies so far off that a forecast from it would be infinite."""
@@ -268,22 +243,6 @@ class TimeDistillProcessor(FeatureExtractionMixin):
                 f"the history holds a value {far:.0e} deviations from the mean of training in column "
                 f"{self.columns[int(extreme[0, 2])]!r}: correct it, or pass NaN if it means missing"
             )
-
-    def read(self, frame: "pd.DataFrame") -> "Series":
-        """A table by the rules of training, columns in the order of the model: see [`read_table`]."""
-        from .forecast_table import read_table
-
-        return read_table(frame, self)
-
-    def future_timestamps(self, last: "pd.Timestamp", freq: str | None = None) -> "pd.DatetimeIndex":
-        """The S timestamps that follow `last` at the table's frequency `freq`, or at that of training."""
-        import pandas as pd
-
-        freq = freq or self.freq
-        if freq is None:
-            raise InputError("the processor knows no frequency (the training data had no timestamps): set its freq")
-        timestamps = pd.date_range(start=last, periods=self.prediction_length + 1, freq=freq)
-        return timestamps[timestamps > last][: self.prediction_length]
 
     def _scaler(self) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.tensor(self.mean, dtype=torch.float64), torch.tensor(self.std, dtype=torch.float64)

@@ -14,7 +14,7 @@ from .splits import SplitSpec
 
 
 if TYPE_CHECKING:
-    from ..student.clock_timedistill import Clock
+    from ..tables.clock import Clock
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def load_series(
     Raises:
         InputError: nothing is found under that name, or the table cannot be read as a series.
     """
-    from ..tables.duplicates import check_duplicates
+    from ..tables.panel import check_duplicates
     from .frames import frame_to_series
 
     check_duplicates(duplicates)
@@ -105,7 +105,7 @@ def load_series(
         series = replace(series, name=table_stem(name))
     if as_sentinels(missing_value):
         series = series.with_missing(missing_value)
-    warn_of_codes(series)
+    warn_of_codes(series.name, series.columns, series.values.numpy())
     return series
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..student.panel_timedistill import Panel
+from ..tables.panel import Panel
 
 
 NAMES = ("mse", "mae", "rmse", "smape", "mase", "standardized_mse", "standardized_mae")
@@ -82,9 +82,8 @@ def seasonal_errors(panel: Panel, season: int, until: np.ndarray) -> np.ndarray:
     Args:
         until: `[G]`, the last step that counts.
     """
-    group = np.repeat(np.arange(panel.num_groups), np.diff(panel.first))
-    counts = panel.number <= until[group]
-    group, number, values = group[counts], panel.number[counts], panel.values[counts]
+    counts = panel.number <= until[panel.group]
+    group, number, values = panel.group[counts], panel.number[counts], panel.values[counts]
     low = number.min(initial=0)
     span = int(number.max(initial=0) - low) + season + 1
     key = group * span + (number - low)  # rises with the rows; a season back never reaches the group before

@@ -11,18 +11,20 @@ import pandas as pd
 import torch
 from tabulate import tabulate
 
-from .._utils.errors import InputError, listed
+from .._utils.errors import InputError
 from .._utils.files import FrameWriter, write_json
+from ..data.channels import Channels, read_history
 from ..data.processor import TimeDistillProcessor
 from ..data.series import Series
-from ..data.series_table import SeriesTable, read_series_table
 from ..evaluation.report import versions
 from ..evaluation.series_errors import SeriesErrors, seasonal_errors
 from ..settings.tables import BacktestSettings
 from ..student.serving_timedistill import is_channel_free
 from ..tables.files import read_file
 from ..tables.grid import season_of
-from ..tables.table import is_table, plain_table
+from ..tables.output import identity, timestamps
+from ..tables.panel import Panel
+from ..tables.table import is_table
 from .forecaster import Forecaster
 from .rolling import Part, Rolling
 
@@ -109,20 +111,30 @@ def backtest(
         data, timestamp_column = _as_frame(data)
     elif not is_table(data):
         raise InputError(f"{type(data).__name__!r} is no kind of table: give a DataFrame, or what load_series gives")
-    data, id_column = plain_table(data, "history", id_column, timestamp_column)
-    if not is_free and id_column is None and processor.id_column not in data.columns:
-        target_columns = target_columns or processor.columns
-    columns = {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
-    options = {"freq": freq, "time_zone": time_zone, "scaling": scaling, "duplicates": duplicates}
-    table = read_series_table(data, processor, **options, **columns)
-    names = _Columns(table)
+    panel = read_history(
+        data,
+        vars(processor),
+        processor.prediction_length,
+        id_column=id_column,
+        timestamp_column=timestamp_column,
+        target_columns=target_columns,
+        freq=freq,
+        time_zone=time_zone,
+        duplicates=duplicates,
+    )
+    channels = Channels.of(panel, vars(processor), scaling)
+    _check_columns(panel)
     if season is None:
-        season = processor.season if table.freq in (None, processor.freq) else season_of(table.freq)
-    last, lengths = (table.panel.last, table.panel.lengths) if is_free else _common(table, processor)
+        season = processor.season if panel.freq in (None, processor.freq) else season_of(panel.freq)
+    last, lengths = panel.last, panel.lengths
+    if not is_free:
+        channels.check_all(panel)
+        last = np.full_like(last, last.max())
+        lengths = last - panel.number[panel.first[:-1]].min() + 1
     step = step or processor.prediction_length
     windows = _count(lengths, processor, num_windows, step, season if is_free else processor.context_length)
-    rolling = Rolling(forecaster, table, last, windows, step, season)
-    errors = {name: SeriesErrors(table.num_series) for name in ("forecast", "seasonal_naive")}
+    rolling = Rolling(forecaster, panel, channels, last, windows, step, season)
+    errors = {name: SeriesErrors(panel.num_series) for name in ("forecast", "seasonal_naive")}
     forecaster.inference_copy.eval()
 
     kept = []
@@ -131,19 +143,19 @@ def backtest(
         for part in rolling.each_series() if is_free else rolling.together():
             errors["forecast"].add(part.series, part.forecast, part.truth, part.scale)
             errors["seasonal_naive"].add(part.series, part.naive, part.truth, part.scale)
-            frame = names.forecasts(part, rolling)
+            frame = _forecasts(part, rolling)
             if writer is None:
                 kept.append((part.series.repeat(part.truth.shape[1]), frame))
             else:
                 writer.write(frame)
     first_cutoff = last - processor.prediction_length - (np.maximum(windows, 1) - 1) * step
-    naive_errors = seasonal_errors(table.panel, season, first_cutoff)
+    naive_errors = seasonal_errors(panel, season, first_cutoff)
     return Backtest(
         forecasts=_in_order(kept) if output is None else None,
-        metrics=names.metrics(errors, naive_errors),
+        metrics=_metrics(panel, errors, naive_errors),
         overall={name: each.overall(naive_errors) for name, each in errors.items()},
         season=season,
-        windows=int(windows.sum()) * len(table.target_columns),
+        windows=int(windows.sum()) * len(panel.target_columns),
         step=step,
     )
 
@@ -198,21 +210,6 @@ def _as_frame(series: Series) -> tuple[pd.DataFrame, str | None]:
     return frame, time
 
 
-def _common(table: SeriesTable, processor: TimeDistillProcessor) -> tuple[np.ndarray, np.ndarray]:
-    """The common last step of all groups and their common length, for a model that forecasts them together."""
-    panel, positions = table.panel, table.scaler.positions.ravel()
-    missing = [name for index, name in enumerate(processor.columns) if index not in set(positions.tolist())]
-    if missing or (positions < 0).any() or len(positions) != len(processor.columns):
-        raise InputError(
-            f"the model forecasts the series of its training together, {listed(processor.columns)}; the table has "
-            f"{listed(map(str, table.names()))}: give exactly these"
-        )
-    if len(np.unique(panel.phase)) > 1:
-        raise InputError("the series of the table have no timestamps in common: put them on one grid")
-    last, first = panel.last.max(), panel.number[panel.first[:-1]].min()
-    return np.full(panel.num_groups, last), np.full(panel.num_groups, last - first + 1)
-
-
 def _count(
     lengths: np.ndarray, processor: TimeDistillProcessor, num_windows: int | None, step: int, season: int
 ) -> np.ndarray:
@@ -233,54 +230,43 @@ def _count(
     return windows if num_windows is None else np.minimum(windows, num_windows)
 
 
-class _Columns:
-    """What the columns of the answers are called, and which series a row is of."""
+def _time_column(panel: Panel) -> str:
+    return "step" if panel.grid is None else panel.timestamp_column
 
-    def __init__(self, table: SeriesTable):
-        self.table = table
-        self.id_column = table.id_column or "id"
-        self.time_column = "step" if table.panel.grid is None else table.timestamp_column
-        taken = {self.id_column, self.time_column} & {*_OWN_COLUMNS, "target", "model"}
-        if taken:
-            raise InputError(f"column {min(taken)!r} is named as one of the backtest's own: rename it")
 
-    def of(self, series: np.ndarray) -> dict[str, pd.Series]:
-        group, target = np.divmod(series, len(self.table.target_columns))
-        targets = pd.Series(self.table.target_columns, dtype="str").take(target).reset_index(drop=True)
-        ids = self.table.panel.ids
-        if ids is None:
-            return {self.id_column: targets}
-        columns = {self.id_column: ids.take(group).reset_index(drop=True)}
-        return columns if len(self.table.target_columns) == 1 else columns | {"target": targets}
+def _check_columns(panel: Panel) -> None:
+    taken = {panel.id_column or "id", _time_column(panel)} & {*_OWN_COLUMNS, "target", "model"}
+    if taken:
+        raise InputError(f"column {min(taken)!r} is named as one of the backtest's own: rename it")
 
-    def forecasts(self, part: Part, rolling: Rolling) -> pd.DataFrame:
-        horizon = part.truth.shape[1]
-        group, cutoff = rolling.cutoffs(part)
-        panel, ahead = self.table.panel, np.arange(1, horizon + 1)
-        if panel.grid is None:
-            cutoffs = pd.Series(cutoff.repeat(horizon))
-            times = pd.Series((cutoff[:, None] + ahead).ravel())
-        else:
-            cutoffs = panel.stamps(cutoff, group, np.zeros(horizon, dtype=np.int64))
-            times = panel.stamps(cutoff, group, ahead)
-        return pd.DataFrame(
-            {
-                **self.of(part.series.repeat(horizon)),
-                "cutoff": cutoffs,
-                self.time_column: times,
-                "y": part.truth.ravel(),
-                "forecast": part.forecast.ravel(),
-                "seasonal_naive": part.naive.ravel(),
-            }
-        )
 
-    def metrics(self, errors: dict[str, SeriesErrors], naive_errors: np.ndarray) -> pd.DataFrame:
-        parts = []
-        for model, each in errors.items():
-            columns = self.of(np.arange(self.table.num_series))
-            parts.append(pd.DataFrame(columns).assign(model=model).join(each.per_series(naive_errors)))
-        metrics = pd.concat(parts).sort_index(kind="stable")
-        return metrics[metrics["points"] > 0].reset_index(drop=True)
+def _forecasts(part: Part, rolling: Rolling) -> pd.DataFrame:
+    panel, horizon = rolling.panel, part.truth.shape[1]
+    group, cutoff = rolling.cutoffs(part)
+    ahead = np.arange(1, horizon + 1)
+    if panel.grid is None:
+        cutoffs, times = pd.Series(cutoff.repeat(horizon)), pd.Series((cutoff[:, None] + ahead).ravel())
+    else:
+        cutoffs, times = (timestamps(panel, cutoff, group, steps) for steps in (np.zeros_like(ahead), ahead))
+    return pd.DataFrame(
+        {
+            **identity(panel, part.series.repeat(horizon)),
+            "cutoff": cutoffs,
+            _time_column(panel): times,
+            "y": part.truth.ravel(),
+            "forecast": part.forecast.ravel(),
+            "seasonal_naive": part.naive.ravel(),
+        }
+    )
+
+
+def _metrics(panel: Panel, errors: dict[str, SeriesErrors], naive_errors: np.ndarray) -> pd.DataFrame:
+    columns = identity(panel, np.arange(panel.num_series))
+    parts = [
+        pd.DataFrame(columns).assign(model=name).join(each.per_series(naive_errors)) for name, each in errors.items()
+    ]
+    metrics = pd.concat(parts).sort_index(kind="stable")
+    return metrics[metrics["points"] > 0].reset_index(drop=True)
 
 
 def _in_order(parts: list[tuple[np.ndarray, pd.DataFrame]]) -> pd.DataFrame:

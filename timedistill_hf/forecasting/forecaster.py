@@ -14,7 +14,9 @@ from .._utils.pretrained import hub_options
 from ..data.processor import TimeDistillProcessor
 from ..models.adapters import run_model
 from ..settings.tables import ForecastSettings
-from ..student import TimeDistillConfig, inference_copy
+from ..student import inference_copy
+from ..student.inputs_timedistill import Windows, read_windows
+from ..student.serving_timedistill import UnusableWindow, forecast_in_units, is_channel_free
 from ..teachers import Teacher
 from ..teachers.loading import check_fits, commit_of_model, load_model, load_processor
 
@@ -22,7 +24,6 @@ from ..teachers.loading import check_fits, commit_of_model, load_model, load_pro
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..data.forecast_table import TableWindow
     from ..tables.table import Table
 
 
@@ -78,41 +79,8 @@ class Forecaster:
         return cls(model, processor)
 
     def predict(
-        self, history: "np.ndarray | torch.Tensor | Table", *, duplicates: str = "error"
-    ) -> "np.ndarray | pd.DataFrame":
-        """Forecast what follows `history`, both in the data's units.
-
-        Args:
-            history: `[T, C]` or `[B, T, C]` with T at least the look-back and NaN (or a mask) where missing, or a
-                table like the one of training (a DataFrame of pandas or polars, an Arrow table, a `datasets.Dataset`),
-                which is read by the rules of [`read_window`]; only the last look-back counts.
-            duplicates: what several rows of one series at one time become: `"error"`, `"last"` of them or their
-                `"mean"`.
-
-        Returns:
-            `[S, C]` or `[B, S, C]`; for a DataFrame one like it, wide or long: its time column, where it has one, with
-            the S timestamps that follow its last, its ids and its value columns, in its order.
-
-        Raises:
-            InputError: the history cannot be read, or is not like that of training.
-        """
-        if isinstance(history, (np.ndarray, torch.Tensor)):
-            forecast = self._forecast(history)
-            return forecast if history.ndim == 3 else forecast[0]
-        from ..data.forecast_table import read_window
-        from ..tables.table import is_table
-
-        if not is_table(history):
-            raise InputError(f"{type(history).__name__!r} is no kind of history: give a DataFrame or an array")
-        return self.predict_window(read_window(history, self.processor, duplicates))
-
-    def predict_window(self, window: "TableWindow") -> "pd.DataFrame":
-        """The forecast of a table's window, as such a table."""
-        return window.to_frame(self._forecast(window)[0])
-
-    def predict_df(
         self,
-        df: "Table",
+        history: "np.ndarray | torch.Tensor | list | Table",
         *,
         id_column: str | None = None,
         timestamp_column: str | None = None,
@@ -122,20 +90,23 @@ class Forecaster:
         scaling: str = "auto",
         duplicates: str = "error",
         batch_size: int | None = None,
-    ) -> "pd.DataFrame":
-        """Forecast every series of a table from its own last row on, those included that the model has never seen.
+    ) -> "np.ndarray | list[np.ndarray] | pd.DataFrame":
+        """Forecast what follows each series, from its own end on, in the data's units.
 
         A student whose weights are free of the channel count (`model.config.is_channel_bound` is false) forecasts any
-        series; one that is bound forecasts those of its training. Series are forecast each on its own, so one that is
-        short or broken harms no other.
+        series; one that is bound forecasts those of its training. Both forecast each on its own, so that one that is
+        short or broken harms no other. Any other model may look across series: it takes all of its training at common
+        steps. Only the last look-back counts; what a series lacks in it is missing.
 
         Args:
-            df: wide (a column a series) or long (id, time, one or more value columns), up to the present: a DataFrame
-                of pandas or polars, an Arrow table, a `datasets.Dataset`.
+            history: an array or tensor `[T]`, `[T, C]` or `[B, T, C]`, NaN or masked where missing, the channels those
+                of training in their order or, of a student that is free of them, any; a list of such, of any lengths;
+                or a table, wide (a column a series) or long (id, time, one or more value columns): a DataFrame of
+                pandas or polars, an Arrow table, a `datasets.Dataset`.
             id_column: column of ids, of any type; what the index says, or that of training, where `None`, if the table
                 has it, else the table is wide.
             timestamp_column: that of training, or found by type or name, where `None`.
-            target_columns: value columns; those of training in a long table that has them, all others where `None`.
+            target_columns: value columns; those of training in a table that has all of them, all others where `None`.
             freq: pandas frequency of the table, where it is not that of training.
             time_zone: whose clock timestamps without a zone show (`"Europe/Berlin"`), or whose calendar others follow;
                 that of training where `None`.
@@ -146,66 +117,79 @@ class Forecaster:
             batch_size: series in the model at once; as many as make four million values where `None`.
 
         Returns:
-            A table like `df` with its columns in their order, `prediction_length` rows an id; ids in the order of
-            their first rows, timestamps in the table's zone, forecasts as float64 in the data's units (NaN, with a
-            warning, for a series without any value in its look-back).
+            `[S]`, `[S, C]` or `[B, S, C]`, a list of these, or a table like the one given: its columns in their order,
+            `prediction_length` rows an id, ids in the order of their first rows, timestamps in the table's zone.
+            Forecasts are float64, NaN, with a warning, for a series without any value in its look-back.
 
         Raises:
-            InputError: the table cannot be read, its steps are not those of training, or the model cannot forecast a
-                series by itself.
+            InputError: the history cannot be read, its steps are not those of training, or the model cannot forecast
+                one of the series.
         """
-        from ..data.series_table import read_series_table, warn_of_short
-        from ..student.clock_timedistill import TableError
-        from ..student.frames_timedistill import forecast_panel
-        from ..student.serving_timedistill import UnusableWindow
+        self.inference_copy.eval()
+        options = {"scaling": scaling, "batch_size": batch_size}
+        columns = {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
+        columns |= {"freq": freq, "time_zone": time_zone, "duplicates": duplicates}
+        from ..tables.table import is_table
+
+        if is_table(history):
+            from .panels import forecast_table
+
+            return forecast_table(self.inference_copy, vars(self.processor), history, **options, **columns)
+        if not isinstance(history, (np.ndarray, torch.Tensor, list, tuple)):
+            raise InputError(f"{type(history).__name__!r} is no kind of history: give a DataFrame or an array")
+        given = [name for name, value in columns.items() if value not in (None, "error")]
+        if given:
+            raise InputError(f"{given[0]}={columns[given[0]]!r} is for tables, the history is no DataFrame")
+        return self._predict_arrays(history, **options)
+
+    def predict_df(self, df: "Table", **options) -> "pd.DataFrame":
+        """[`predict`](Forecaster.predict) of a table, by another name."""
         from ..tables.table import is_table
 
         if not is_table(df):
             raise InputError(f"{type(df).__name__!r} is no DataFrame: predict takes arrays")
-        self._check_series_by_series()
-        table = read_series_table(
-            df,
-            self.processor,
-            id_column=id_column,
-            timestamp_column=timestamp_column,
-            target_columns=target_columns,
-            freq=freq,
-            time_zone=time_zone,
-            scaling=scaling,
-            duplicates=duplicates,
-        )
-        warn_of_short(table, self.processor)
-        lengths = (self.processor.context_length, self.processor.prediction_length)
+        return self.predict(df, **options)
+
+    def _predict_arrays(
+        self, history: "np.ndarray | torch.Tensor | list", scaling: str, batch_size: int | None
+    ) -> "np.ndarray | list[np.ndarray]":
+        from .panels import warn_of_short
+
+        processor, model = self.processor, self.inference_copy
+        if processor.time_features:
+            raise InputError("the model needs calendar features: give a table with a time column, not an array")
+        channels = None if is_channel_free(model.config) else len(processor.columns)
         try:
-            forecasts = forecast_panel(self.inference_copy, table.panel, table.scaler, *lengths, batch_size)
-        except TableError as error:
+            windows = read_windows(history, vars(processor), processor.context_length, channels, scaling)
+        except ValueError as error:
             raise InputError(f"history: {error}") from error
-        except UnusableWindow as error:
-            raise InputError(f"history: the series {table.names()[error.window]!r} {error.reason}") from error
-        return table.to_frame(forecasts)
-
-    def _check_series_by_series(self) -> None:
-        if self.model.config.model_type != TimeDistillConfig.model_type:
-            raise InputError(
-                "predict_df forecasts each series on its own, which a teacher may not: use predict, or a student"
-            )
-
-    def _forecast(self, history: "np.ndarray | torch.Tensor | TableWindow") -> np.ndarray:
-        """`[B, S, C]`, float64."""
-        from ..student.serving_timedistill import UnusableWindow, forecast_in_units, trained_scaler
-
-        past, features = self.processor.window_of(history)
-        model = self.inference_copy.eval()
-        scaler = (value[None, None, :-1] for value in trained_scaler(vars(self.processor)))
+        if not windows.answers:
+            return []
+        known = (~windows.past.isnan()).sum(dim=1).numpy().ravel()
+        warn_of_short(known, lambda: self._names(windows), processor.context_length, processor.season)
         try:
-            forecast, _ = forecast_in_units(model, past, *scaler, run=run_model, **features)
+            forecast, _ = forecast_in_units(
+                model, windows.past, windows.mean, windows.std, batch_size=batch_size, run=run_model
+            )
         except UnusableWindow as error:
-            raise InputError(f"history: column {self.processor.columns[error.channel]!r} {error.reason}") from error
-        return forecast.numpy()
+            name = self._names(windows)[error.window * windows.past.shape[2] + error.channel]
+            raise InputError(f"history: the series {name!r} {error.reason}") from error
+        answers = list(windows.split(forecast))
+        return answers if windows.is_list else answers[0]
+
+    def _names(self, windows: Windows) -> list[str]:
+        """What each series of some arrays is called in a message."""
+        names = []
+        for number, answer in enumerate(windows.answers):
+            columns = self.processor.columns
+            columns = columns if answer.channels == len(columns) else range(answer.channels)
+            of = f" of input {number}" if len(windows.answers) > 1 else ""
+            names += [f"{column}{of}" for column in columns] * answer.batch
+        return names
 
 
 def forecast_file(settings: ForecastSettings) -> str:
-    """Forecast what follows one file and write it to another, on the accelerator where there is one.
+    """Forecast what follows the series of one file and write it to another, on the accelerator where there is one.
 
     Returns:
         What was done, on one line.
@@ -213,27 +197,27 @@ def forecast_file(settings: ForecastSettings) -> str:
     Raises:
         InputError: model or table cannot be used as given; nothing is written then.
     """
-    from ..data.forecast_table import read_window
+    from ..data.channels import read_history
     from ..tables.files import read_file
+    from .panels import forecast_panel
 
     forecaster = Forecaster.from_pretrained(settings.model, revision=settings.revision)
-    id_column = settings.id_column or forecaster.processor.id_column
-    frame = read_file(settings.input, id_column, **settings.number_signs())
-    window = None if settings.each_series else read_window(frame, forecaster.processor, settings.duplicates)
+    processor = vars(forecaster.processor)
+    frame = read_file(settings.input, settings.id_column or processor["id_column"], **settings.number_signs())
+    options = settings.table_options()
+    scaling = options.pop("scaling")
+    panel = read_history(frame, processor, processor["prediction_length"], **options)
     if torch.accelerator.is_available():
         forecaster.to(torch.accelerator.current_accelerator())
-    if window is None:
-        table = forecaster.predict_df(frame, **settings.table_options())
-    else:
-        table = forecaster.predict_window(window)
+    table = forecast_panel(forecaster.inference_copy.eval(), processor, panel, scaling=scaling)
     with staged_file(settings.output) as stage:
         if stage.suffix.lower() == ".csv":
             table.to_csv(stage, index=False)
         else:
             table.to_parquet(stage, index=False)
-    steps = forecaster.processor.prediction_length
-    if window is None:
-        return f"{len(table)} rows, {steps} steps from each series' end: {settings.output}"
-    stamps = None if window.future is None else table[window.series.timestamp_column]
-    when = "" if stamps is None else f" from {stamps.iloc[0]} to {stamps.iloc[-1]}"
-    return f"{window.series.num_channels} series, {steps} steps{when}: {settings.output}"
+    steps, when = processor["prediction_length"], ""
+    if panel.grid is not None:
+        stamps = table[panel.timestamp_column]
+        is_common = stamps[::steps].nunique() == 1
+        when = f" from {stamps.iloc[0]} to {stamps.iloc[-1]}" if is_common else " from each series' end"
+    return f"{panel.num_series} series, {steps} steps{when}: {settings.output}"

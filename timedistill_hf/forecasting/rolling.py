@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from .._utils.errors import InputError
-from ..data.calendar import calendar_features
-from ..data.series_table import SeriesTable
+from ..data.channels import Channels, common_features
 from ..evaluation.controls import SeasonalNaive
 from ..models.adapters import run_model
 from ..student.serving_timedistill import MAX_CELLS, UnusableWindow, forecast_in_units
+from ..tables.panel import Panel
 from .forecaster import Forecaster
 
 
@@ -43,7 +43,8 @@ class Rolling:
     """
 
     forecaster: Forecaster
-    table: SeriesTable
+    panel: Panel
+    channels: Channels
     last: np.ndarray
     windows: np.ndarray
     step: int
@@ -56,12 +57,12 @@ class Rolling:
 
     def cutoffs(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """The group of each window and the last step that the model saw, both `[n]`."""
-        group = part.series // len(self.table.target_columns)
+        group = part.series // len(self.panel.target_columns)
         return group, self.last[group] - self.lengths[1] - part.window * self.step
 
     def each_series(self) -> Iterator[Part]:
         """By a model that forecasts each series on its own."""
-        panel, context = self.table.panel, self.lengths[0]
+        panel, context = self.panel, self.lengths[0]
         num_targets = panel.values.shape[1]
         at_once = max(1, MAX_CELLS // (context * num_targets))
         for groups in self._group_chunks(at_once):
@@ -74,7 +75,7 @@ class Rolling:
                 is_there = np.broadcast_to((chunk < windows[:, None])[:, None], cut.shape[:3])
                 group, target, position = np.nonzero(is_there)
                 past = torch.from_numpy(cut[is_there][:, :context, None])
-                scaler = (value[groups][group, target] for value in (self.table.scaler.mean, self.table.scaler.std))
+                scaler = (value[groups][group, target] for value in (self.channels.mean, self.channels.std))
                 mean, std = (torch.from_numpy(value)[:, None, None] for value in scaler)
                 try:
                     forecast, scale = forecast_in_units(self.forecaster.inference_copy, past, mean, std)
@@ -92,16 +93,10 @@ class Rolling:
 
     def together(self) -> Iterator[Part]:
         """By a model that forecasts all its channels at once, at common cutoffs."""
-        panel, scaler, context = self.table.panel, self.table.scaler, self.lengths[0]
-        most = int(self.windows.max())
-        order = scaler.positions.ravel()
-        block = panel.block(slice(0, panel.num_groups), self._span(most), self.last)
-        block = block.transpose(1, 0, 2).reshape(1, self._span(most), -1)
-        channels = np.empty_like(block)
-        channels[..., order] = block
-        mean, std = (
-            torch.from_numpy(value.ravel()[np.argsort(order)])[None, None] for value in (scaler.mean, scaler.std)
-        )
+        context, most = self.lengths[0], int(self.windows.max())
+        order = self.channels.positions.ravel()
+        channels = self.channels.place(self.panel.block(slice(None), self._span(most), self.last))
+        mean, std = self.channels.scaler()
         features = self._time_features(most)
         for chunk in _chunks(most, max(1, MAX_CELLS // (context * len(order)))):
             cut = np.concatenate([self._cut(channels, window, most) for window in chunk])
@@ -116,7 +111,7 @@ class Rolling:
                     **self._cut_features(features, chunk, most),
                 )
             except UnusableWindow as error:
-                raise self._unusable(int(np.flatnonzero(order == error.channel)[0]), error) from error
+                raise self._unusable(self.channels.series_of(error.channel), error) from error
             # [w, S, C] of the model to [series, w, S] of the table
             by_series = (
                 value[..., order].transpose(2, 0, 1)
@@ -133,7 +128,7 @@ class Rolling:
             )
 
     def _unusable(self, series: int, error: UnusableWindow) -> InputError:
-        return InputError(f"a look-back of the series {self.table.names()[series]!r} {error.reason}")
+        return InputError(f"a look-back of the series {self.panel.series_names()[series]!r} {error.reason}")
 
     def _group_chunks(self, at_once: int) -> Iterator[slice]:
         """Neighbouring groups of about `at_once` windows in all, those of their longest counted for each."""
@@ -166,11 +161,7 @@ class Rolling:
         """Calendar features `[1, T, F]` of the common steps, where the model takes them."""
         if not self.forecaster.processor.time_features:
             return None
-        if self.table.panel.grid is None:
-            raise InputError("the model needs calendar features: give a table with a time column in equal steps")
-        steps = np.arange(1 - self._span(most), 1)
-        times = self.table.panel.times(self.last[:1, None] + steps, np.zeros(1, dtype=np.int64))
-        return calendar_features(times.ravel())[None]
+        return common_features(self.panel, self.last[0], self._span(most), 0)[None]
 
     def _cut_features(self, features: torch.Tensor | None, chunk: np.ndarray, most: int) -> dict[str, torch.Tensor]:
         if features is None:

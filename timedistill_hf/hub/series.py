@@ -108,7 +108,7 @@ def _read(
     from ..data.frames import frame_to_series
     from ..data.sources import default_split, find_benchmark, read_frame
     from ..data.splits import parse_split
-    from ..tables.reading import read_columns
+    from ..tables.columns import read_columns
 
     check_licence(license)
     frame, name = read_frame(source, id_column=roles["id_column"], **place)
@@ -121,7 +121,7 @@ def _read(
     series = frame_to_series(
         frame, name=name, season=benchmark.season if benchmark else None, regularize=benchmark is None, **roles
     )
-    read = read_columns(frame, name=name, **roles)
+    read = read_columns(frame, name, **roles)
     time, id_column = read.timestamp_column, read.id_column
     kept = [column for column in (id_column, time) if column is not None]
     table = _in_order(read.frame[[*kept, *read.target_columns]], id_column, None if benchmark else time)

@@ -1,19 +1,19 @@
 """`pipeline("time-series-forecasting")`: raw series in, forecasts in the data's units out."""
 
+import importlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import nn
 from transformers import FeatureExtractionMixin, Pipeline, PreTrainedModel
 from transformers.utils import FEATURE_EXTRACTOR_NAME, logging
 
 from .fusing_timedistill import inference_copy
-from .inputs_timedistill import as_frame, as_list, read_series, rows_of
-from .serving_timedistill import UnusableWindow, forecast_in_units, is_channel_free, trained_scaler
+from .inputs_timedistill import is_table, read_windows, rows_of
+from .serving_timedistill import UnusableWindow, forecast_in_units, is_channel_free
 
 
 logger = logging.get_logger(__name__)
@@ -30,39 +30,6 @@ _CHUNK = 1024  # inputs of a stream that are forecast together
 _COLUMNS = ("id_column", "timestamp_column", "target_columns", "freq", "time_zone")
 
 
-@dataclass
-class _Windows:
-    """Arrays made ready: `past` `[B, L, C]` in the data's units, its scaler `[B, 1, C]`, and each answer's form."""
-
-    past: torch.Tensor
-    mean: torch.Tensor
-    std: torch.Tensor
-    answers: list["_Answer"]
-    batch_size: int | None
-
-
-@dataclass
-class _Answer:
-    """One input's place among the windows: where it starts, its `[B, C]`, how many dimensions it has, and its id."""
-
-    start: int
-    batch: int
-    channels: int
-    ndim: int
-    identifier: dict
-
-
-@dataclass
-class _Table:
-    """A DataFrame made ready: its panel, scaler and columns, and what becomes of them."""
-
-    frame: Any
-    panel: Any
-    scaler: Any
-    columns: dict
-    batch_size: int | None
-
-
 class TimeSeriesForecastingPipeline(Pipeline):
     """Forecast what follows each series.
 
@@ -74,8 +41,8 @@ class TimeSeriesForecastingPipeline(Pipeline):
       missing) and `id`;
     - a list of these, of different lengths; a generator or data set (of `torch` or `datasets`) of them, which is read
       as it is used, one answer a row;
-    - a DataFrame, wide, or long with an id column, in which every series ends when it ends; a table of polars or
-      pyarrow is read as one.
+    - where the package timedistill_hf is installed, a DataFrame of pandas or polars or an Arrow table, wide, or long
+      with an id column, in which every series ends when it ends.
 
     Only the last look-back counts; what a shorter history lacks is missing. An array gives
     `{"prediction_outputs": [S], [S, C] or [B, S, C]}` (numpy, float64, in the data's units), a DataFrame such a
@@ -96,7 +63,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
         num_workers: taken, as by every pipeline, and not used: inputs are read in this process.
     """
 
-    inference_copy: torch.nn.Module | None
+    inference_copy: nn.Module | None
 
     _load_processor = False
     _load_image_processor = False
@@ -145,49 +112,52 @@ class TimeSeriesForecastingPipeline(Pipeline):
     def preprocess(self, inputs: Any, scaling: str = "auto", batch_size: int | None = None, **columns: Any) -> Any:
         if self.settings.get("time_features"):
             raise ValueError("the model needs calendar features, which this pipeline does not give: use a Forecaster")
-        frame = as_frame(inputs)
-        if frame is not None:
-            return self._read_frame(frame, scaling, batch_size, **columns)
+        if is_table(inputs):
+            return inputs, {"scaling": scaling, "batch_size": batch_size, **columns}
         if columns:
             raise ValueError(f"{sorted(columns)[0]!r} is for DataFrames, the input is of {type(inputs).__name__!r}")
-        if scaling not in ("auto", "training", "history"):
-            raise ValueError(f"scaling={scaling!r}: expected 'auto', 'training' or 'history'")
-        several = as_list(inputs)
-        several_or_one = [inputs] if several is None else several
-        return several is not None, self._read_arrays(several_or_one, scaling, batch_size)
+        config = self.model.config
+        channels = None if is_channel_free(config) else config.num_input_channels
+        windows = read_windows(inputs, self.settings, config.context_length, channels, scaling)
+        return windows, {"batch_size": batch_size}
 
     def _forward(self, inputs: Any) -> Any:
         if self.inference_copy is None:  # the model was replaced
             self.refresh()
         self.inference_copy.eval()
-        if isinstance(inputs, _Table):
-            return self._forecast_table(inputs)
-        is_list, windows = inputs
+        windows, options = inputs
+        if is_table(windows):
+            return self._forecast_table(windows, **options)
         if not windows.answers:
-            return is_list, windows, None
+            return windows, None
         try:
-            forecast, _ = forecast_in_units(
-                self.inference_copy, windows.past, windows.mean, windows.std, batch_size=windows.batch_size
-            )
+            forecast, _ = forecast_in_units(self.inference_copy, windows.past, windows.mean, windows.std, **options)
         except UnusableWindow as error:
-            number = sum(answer.start <= error.window for answer in windows.answers) - 1
-            raise ValueError(f"input {number} {error.reason}") from error
-        return is_list, windows, forecast.numpy()
+            raise ValueError(f"input {windows.input_of(error.window)} {error.reason}") from error
+        return windows, forecast
+
+    def _forecast_table(self, table, **options):
+        """By the installed package, which is no part of the code that travels with a model."""
+        try:
+            panels = importlib.import_module("timedistill_hf.forecasting.panels")
+        except ImportError as error:
+            raise ImportError(
+                f"a {type(table).__name__} is read by the package: pip install timedistill_hf, then use this pipeline "
+                "or Forecaster.from_pretrained; without it give arrays"
+            ) from error
+        return panels.forecast_table(self.inference_copy, self.settings, table, **options)
 
     def postprocess(self, outputs: Any) -> Any:
         if not isinstance(outputs, tuple):
             return outputs
-        is_list, windows, forecast = outputs
-        results = []
-        for answer in windows.answers:
-            rows = answer.batch * answer.channels // windows.past.shape[2]
-            values = forecast[answer.start : answer.start + rows]
-            if windows.past.shape[2] == 1:  # each channel is a window of its own
-                values = values.reshape(answer.batch, answer.channels, -1).transpose(0, 2, 1)
-            if answer.ndim < 3:
-                values = values[0] if answer.ndim == 2 else values[0, :, 0]
-            results.append({"prediction_outputs": values, **answer.identifier})
-        return results if is_list else results[0]
+        windows, forecast = outputs
+        if forecast is None:
+            return []
+        results = [
+            {"prediction_outputs": values, **answer.identifier}
+            for answer, values in zip(windows.answers, windows.split(forecast), strict=True)
+        ]
+        return results if windows.is_list else results[0]
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
         """The model, its processor and the pipeline's code."""
@@ -199,85 +169,6 @@ class TimeSeriesForecastingPipeline(Pipeline):
     def _stream(self, inputs: Iterator, params: dict) -> Iterator:
         while chunk := list(islice(inputs, _CHUNK)):
             yield from self.run_single(chunk, params, {}, {})
-
-    def _read_arrays(self, inputs: list, scaling: str, batch_size: int | None) -> _Windows:
-        is_free = is_channel_free(self.model.config)
-        past, positions, answers, start = [], [], [], 0
-        for number, given in enumerate(inputs):
-            values, identifier = read_series(given, number, self.settings.get("missing_value"))
-            batch = values[:, None] if values.ndim == 1 else values
-            batch = batch if batch.ndim == 3 else batch[None]
-            window, channels = self._window(batch), batch.shape[2]
-            known = self._positions(channels, identifier, scaling, number)
-            if is_free:
-                window = window.transpose(1, 2).reshape(-1, window.shape[1], 1)
-                known = known.repeat(len(batch))[:, None]
-            elif channels != self.model.config.num_input_channels:
-                raise ValueError(
-                    f"input {number} has {channels} channels, the model is bound to the "
-                    f"{self.model.config.num_input_channels} of its training: give all of them, in their order"
-                )
-            else:
-                known = known.expand(len(batch), -1)
-            past.append(window)
-            positions.append(known)
-            answers.append(_Answer(start, len(batch), channels, values.ndim, identifier))
-            start += len(window)
-        if not inputs:
-            empty = torch.empty(0)
-            return _Windows(empty, empty, empty, [], batch_size)
-        mean, std = self._scaler(torch.cat(positions))
-        return _Windows(torch.cat(past), mean, std, answers, batch_size)
-
-    def _window(self, batch: torch.Tensor) -> torch.Tensor:
-        """The last L steps of `[B, T, C]`, missing before the first."""
-        length = self.model.config.context_length
-        batch = batch[:, -length:]
-        lacking = length - batch.shape[1]
-        if lacking == 0:
-            return batch
-        return torch.cat([batch.new_full((len(batch), lacking, batch.shape[2]), torch.nan), batch], dim=1)
-
-    def _positions(self, channels: int, identifier: dict, scaling: str, number: int) -> torch.Tensor:
-        """Which channel of training each of an input's channels is, -1 for its own scaler."""
-        columns = self.settings.get("columns", [])
-        names = columns if channels == len(columns) else [None] * channels
-        if identifier:
-            targets = self.settings.get("target_columns") or []
-            many = channels == len(targets) > 1
-            names = [f"{identifier['id']}/{target}" for target in targets] if many else [str(identifier["id"])]
-            names = names if len(names) == channels else [None] * channels
-        index = {name: position for position, name in enumerate(columns)}
-        positions = torch.tensor([index.get(name, -1) for name in names])
-        if scaling == "training" and (positions < 0).any():
-            raise ValueError(
-                f"scaling='training', and input {number} is no series of the model's training: take scaling='auto' or "
-                "'history'"
-            )
-        return torch.full_like(positions, -1) if scaling == "history" else positions
-
-    def _scaler(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation `[B, 1, C]` of these channels of training, NaN where the window's own count."""
-        return tuple(value[positions].unsqueeze(1) for value in trained_scaler(self.settings))
-
-    def _read_frame(self, frame: Any, scaling: str, batch_size: int | None, **columns: Any) -> _Table:
-        from .frames_timedistill import read_frame, scaler_of
-
-        frame, panel, columns = read_frame(frame, self.settings, self.model.config.prediction_length, **columns)
-        scaler = scaler_of(panel, columns["target_columns"], self.settings, scaling)
-        return _Table(frame, panel, scaler, columns, batch_size)
-
-    def _forecast_table(self, table: _Table) -> Any:
-        from .frames_timedistill import forecast_frame, forecast_panel
-
-        lengths = (self.model.config.context_length, self.model.config.prediction_length)
-        try:
-            forecasts = forecast_panel(self.inference_copy, table.panel, table.scaler, *lengths, table.batch_size)
-        except UnusableWindow as error:
-            group, target = divmod(error.window, len(table.columns["target_columns"]))
-            of_id = "" if table.panel.ids is None else f" of {table.panel.ids.tolist()[group]!r}"
-            raise ValueError(f"{table.columns['target_columns'][target]!r}{of_id} {error.reason}") from error
-        return forecast_frame(table.frame, table.panel, forecasts, **table.columns)
 
 
 def _read_settings(model: PreTrainedModel, feature_extractor: FeatureExtractionMixin | None) -> dict:

@@ -1,4 +1,6 @@
-"""The cells of one column, whatever type they are stored in."""
+"""The cells and names of columns, whatever type they are stored in."""
+
+import re
 
 import numpy as np
 import pandas as pd
@@ -7,6 +9,9 @@ import pyarrow as pa
 from .._utils.errors import InputError
 
 
+TIMESTAMP_NAMES = ("date", "timestamp", "datetime", "time", "ds")
+ID_NAMES = ("id", "item_id", "unique_id", "series_id")
+_SAVED_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")
 _SHOWN = 80  # characters of a cell in a message
 
 
@@ -35,6 +40,21 @@ def is_text(cells: pd.Series | pd.Index) -> bool:
 def is_time(cells: pd.Series | pd.Index) -> bool:
     """Whether a column or index is of a type of timestamps or periods."""
     return pd.api.types.is_datetime64_any_dtype(cells) or isinstance(cells.dtype, pd.PeriodDtype)
+
+
+def is_saved_index(column: str) -> bool:
+    """Whether a column is called as pandas calls the row numbers that it saves beside a table."""
+    return _SAVED_INDEX.fullmatch(column) is not None
+
+
+def find_timestamp_column(frame: pd.DataFrame) -> str | None:
+    """The first column of timestamps or periods, else one called as time usually is, or a nameless one of dates."""
+    for column in frame.columns:
+        if is_time(frame[column]):
+            return column
+    by_name = [column for column in frame.columns if column.lower() in TIMESTAMP_NAMES]
+    by_name += [column for column in frame.columns if is_saved_index(column) and is_text(frame[column])]
+    return by_name[0] if by_name else None
 
 
 def shown_at(cells: pd.Series, row: int) -> str:

@@ -1,40 +1,105 @@
-"""A table's columns: which is what, and numbers for the cells of values."""
+"""A table's columns: which is time, which ids, which values, each as what it means."""
 
+import datetime
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from .._utils.errors import InputError, did_you_mean, listed
-from .cells import is_text, is_time, plain_cells, shown, shown_at
+from .cells import (
+    ID_NAMES,
+    find_timestamp_column,
+    is_saved_index,
+    is_text,
+    is_time,
+    plain_cells,
+    shown,
+    shown_at,
+)
+from .datetimes import read_datetimes
+from .table import plain_table
 
+
+if TYPE_CHECKING:
+    from .table import Table
 
 logger = logging.getLogger(__name__)
 
-TIMESTAMP_NAMES = ("date", "timestamp", "datetime", "time", "ds")
-ID_NAMES = ("id", "item_id", "unique_id", "series_id")
+NOTHING_KNOWN = MappingProxyType({})
 _PARTED = re.compile(r"[-+]?\d+([., '\u00a0\u202f])\d[\d.,]*")  # a number with a sign that may part thousands
-_SAVED_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def with_plain_names(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The frame with names as text, each given once; otherwise an [`InputError`]."""
-    if frame.columns.nlevels > 1:
-        raise InputError(
-            f"the columns of {source!r} have names of {frame.columns.nlevels} levels, such as {frame.columns[0]!r}: "
-            "give each one name"
-        )
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise InputError(f"{source!r} has two columns called {twice[0]!r}: give each its own name")
-    return frame
+@dataclass(frozen=True)
+class TableColumns:
+    """A table whose columns are read.
+
+    Args:
+        frame: its rows as they are, with datetimes in the time column and numbers in the value columns.
+        id_column, timestamp_column, target_columns: which column is what.
+        has_dates: whether its time column held dates (`datetime.date`).
+    """
+
+    frame: pd.DataFrame
+    id_column: str | None
+    timestamp_column: str | None
+    target_columns: list[str]
+    has_dates: bool = False
+
+
+def read_columns(
+    table: "Table",
+    name: str,
+    *,
+    timestamp_column: str | None = None,
+    id_column: str | None = None,
+    target_columns: list[str] | None = None,
+    time_zone: str | None = None,
+    known: Mapping = NOTHING_KNOWN,
+) -> TableColumns:
+    """Read a table's columns, in the order of its rows. Timestamps keep the zone that their column says.
+
+    Args:
+        table: whatever [`plain_table`] reads.
+        name: what messages call it.
+        timestamp_column, id_column, target_columns: which column is what; else what the index says, or `known`, or
+            what is found by type or name.
+        known: the settings of a model's processor: its `id_column` and `timestamp_column` are taken where the table
+            has them, and of a long table its `target_columns`, of a wide one its `columns`, where all are there.
+
+    Raises:
+        InputError: the table cannot be read, or what a column is for is not clear.
+    """
+    frame, id_column = plain_table(table, name, id_column, timestamp_column)
+    if len(frame) == 0:
+        raise InputError(f"{name!r} has no rows: expected one a time step")
+    targets = [target_columns] if isinstance(target_columns, str) else list(target_columns or [])
+    others = [column for column in frame.columns if column not in targets]
+    if id_column is None and known.get("id_column") in others:
+        id_column = known["id_column"]
+    if timestamp_column is None and known.get("timestamp_column") in others:
+        timestamp_column = known["timestamp_column"]
+    timestamp_column = timestamp_column or find_timestamp_column(frame)
+    check_roles(frame, timestamp_column, id_column, targets, name)
+    frame = _without_saved_index(frame, (timestamp_column, id_column, *targets), name)
+    if id_column is not None:
+        _check_ids(frame, id_column, timestamp_column, name)
+    targets = targets or _targets(frame, id_column, timestamp_column, known, name)
+    has_dates = False
+    if timestamp_column is not None:
+        has_dates = type(frame[timestamp_column].iloc[0]) is datetime.date
+        stamps = read_datetimes(frame[timestamp_column], name, time_zone)
+        frame = frame.assign(**{timestamp_column: stamps})
+    return TableColumns(_read_numbers(frame, targets, name), id_column, timestamp_column, targets, has_dates)
 
 
 def check_roles(
@@ -62,22 +127,47 @@ def check_roles(
             raise InputError(f"target_columns names {column!r}, the column of {role}: name value columns only")
 
 
-def find_timestamp_column(frame: pd.DataFrame) -> str | None:
-    """The first column of timestamps or periods, else one called as time usually is, or a nameless one of dates."""
-    for column in frame.columns:
-        if is_time(frame[column]):
-            return column
-    by_name = [column for column in frame.columns if column.lower() in TIMESTAMP_NAMES]
-    by_name += [column for column in frame.columns if is_saved_index(column) and is_text(frame[column])]
-    return by_name[0] if by_name else None
+def _check_ids(frame: pd.DataFrame, id_column: str, timestamp_column: str | None, name: str) -> None:
+    if timestamp_column is None:
+        raise InputError(
+            f"{name!r} is long (id column {id_column!r}) and needs a time column: give timestamp_column, one of "
+            f"{listed(column for column in frame.columns if column != id_column)}"
+        )
+    ids = frame[id_column]
+    try:
+        codes = pd.factorize(ids)[0]
+        if is_time(ids):
+            ids.drop_duplicates().astype(str)  # of some that it holds pandas cannot say the name
+    except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
+        raise InputError(
+            f"column {id_column!r} of {name!r} holds {shown_at(ids, 0)}, no ids: give an id_column of text or numbers"
+        ) from error
+    if codes.min() < 0:
+        row = int(np.flatnonzero(codes < 0)[0])
+        raise InputError(f"row {row} of {name!r} has no id in column {id_column!r}: fill it, or drop the row")
 
 
-def is_saved_index(column: str) -> bool:
-    """Whether a column is called as pandas calls the row numbers that it saves beside a table."""
-    return _SAVED_INDEX.fullmatch(column) is not None
+def _targets(
+    frame: pd.DataFrame, id_column: str | None, timestamp_column: str | None, known: Mapping, name: str
+) -> list[str]:
+    """The value columns of training in a table that has all of them; all columns that are left otherwise."""
+    others = [column for column in frame.columns if column not in (id_column, timestamp_column)]
+    trained = known.get("columns" if id_column is None else "target_columns") or ()
+    if trained and set(trained) <= set(others):
+        extra = [column for column in others if column not in trained]
+        if extra:
+            logger.warning("%s: the model does not know the columns %s; they are left out", name, listed(extra))
+        return [column for column in others if column in trained]
+    ids = [column for column in others if column.lower() in ID_NAMES and column not in known.get("columns", ())]
+    if id_column is None and ids:
+        raise InputError(
+            f"{name!r} has a column {ids[0]!r}: if it tells series apart, give id_column={ids[0]!r}; otherwise name "
+            "the value columns with target_columns"
+        )
+    return others
 
 
-def without_saved_index(frame: pd.DataFrame, wanted: Iterable[str | None], source: str) -> pd.DataFrame:
+def _without_saved_index(frame: pd.DataFrame, wanted: Iterable[str | None], source: str) -> pd.DataFrame:
     """Leave out the row numbers that pandas writes beside a table when it is saved with its index."""
     saved = [
         column
@@ -112,7 +202,7 @@ def likely_id(frame: pd.DataFrame, timestamp_column: str, others: Iterable[str])
     return None
 
 
-def read_numbers(frame: pd.DataFrame, columns: list[str], source: str) -> pd.DataFrame:
+def _read_numbers(frame: pd.DataFrame, columns: list[str], source: str) -> pd.DataFrame:
     """The frame with these columns as numbers that fit float32; text that reads as a number in every row is one.
 
     Raises:

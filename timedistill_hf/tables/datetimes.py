@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from .._utils.errors import InputError
-from ..student.clock_timedistill import TableError, check_zone
 from .cells import plain_cells, shown_at
+from .clock import check_zone
 
 
 _ZONE = r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
@@ -93,18 +93,11 @@ def _read_text(column: pd.Series, source: str, time_zone: str | None) -> pd.Seri
     if not zoned:
         parsed = parsed.dt.tz_localize(None)
     elif time_zone is not None:
-        parsed = _to_zone(parsed, time_zone, source)
+        check_zone(time_zone)
+        parsed = parsed.dt.tz_convert(time_zone)
     else:
         _check_one_offset(texts, parsed, source)
     return parsed.take(codes).set_axis(column.index)
-
-
-def _to_zone(stamps: pd.Series, time_zone: str, source: str) -> pd.Series:
-    try:
-        check_zone(time_zone)
-    except TableError as error:
-        raise InputError(f"{source!r}: {error}") from error
-    return stamps.dt.tz_convert(time_zone)
 
 
 def _check_one_offset(texts: pd.Series, parsed: pd.Series, source: str) -> None:

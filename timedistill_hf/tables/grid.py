@@ -1,71 +1,63 @@
-"""The grid that timestamps lie on: how far apart they are, which steps were left out, how long a season is."""
+"""The grid that timestamps lie on: how far apart they are, the number of each step, how long a season is."""
 
-import logging
 import re
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from .._utils.errors import InputError
-from ..student.clock_timedistill import offset_of
+from .clock import offset_of
 
 
-logger = logging.getLogger(__name__)
-
+DAY = 86_400_000_000_000
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _SEASONS = {
     "W": 52, "D": 7, "B": 5, "C": 5, "SMS": 24, "SME": 24, "WOM": 12, "LWOM": 12, "MS": 12, "ME": 12, "BMS": 12,
     "BME": 12, "CBMS": 12, "CBME": 12, "QS": 4, "QE": 4, "BQS": 4, "BQE": 4, "REQ": 4,
 }  # fmt: skip
-_MOST_STEPS = 10  # of a grid that is found, for each row
-_MOST_CELLS = 2**28
+MAX_STEPS = 10  # of a grid that is found, for each row
 
 
-def fill_grid(
-    frame: pd.DataFrame, timestamp_column: str, source: str, freq: str | None = None
-) -> tuple[pd.DataFrame, str | None]:
-    """Put back left-out steps as missing rows where all timestamps lie on one grid; no row is lost.
+class Grid:
+    """The steps of a pandas frequency, numbered.
+
+    Minutes, hours, days and weeks are equal lengths of time; a series may begin anywhere (its `phase`). Months,
+    quarters, years and business days are dates of the calendar, which all series share but for the time of day.
 
     Args:
-        frame: in strict order of time.
-        freq: the grid's frequency where it is known; found in the timestamps where `None`.
-
-    Returns:
-        The frame and its frequency, `None` where there is no grid.
-
-    Raises:
-        InputError: the timestamps are not `freq` apart, or so far apart that their grid fills the memory.
+        times: `datetime64[ns]` `[n]`, the timestamps to number.
+        freq: pandas frequency.
+        ahead: how many steps after the last timestamp may be asked for.
     """
-    index = pd.DatetimeIndex(frame[timestamp_column]).as_unit("ns")
-    freq = find_frequency(index) if freq is None else check_frequency(index, freq, source)
-    if freq is None:
-        if len(index) > 1:
-            logger.warning(
-                "%s: timestamps lie on no regular grid%s; rows are taken as equal steps, so the forecast has no time "
-                "column, unless freq names a grid that holds every row",
-                source, _uneven(index),
-            )  # fmt: skip
-        return frame, None
-    positions = _positions(index, freq)
-    steps = int(positions[-1]) + 1
-    if steps == len(index):
-        return frame, freq
-    if steps > _MOST_STEPS * len(index) and steps * frame.shape[1] > _MOST_CELLS:
-        raise InputError(
-            f"the {len(index)} rows of {source!r} reach from {index[0]} to {index[-1]}, {steps:,} steps of {freq!r}: "
-            "leave out the rows that stand apart, or give the table's own freq"
-        )
-    logger.warning(
-        "%s: %d of %d steps have no row and count as missing (freq %r)%s",
-        source, steps - len(index), steps, freq, "; such steps are forecast too" if steps > 2 * len(index) else "",
-    )  # fmt: skip
-    grid = pd.date_range(index[0], periods=steps, freq=freq).as_unit("ns")
-    assert (grid[positions] == index).all(), f"rows of {source!r} are lost on the grid of {freq!r}"
-    filled = frame.set_axis(positions).reindex(np.arange(steps))
-    filled[timestamp_column] = grid
-    return filled, freq
+
+    def __init__(self, times: np.ndarray, freq: str, ahead: int):
+        offset = offset_of(freq)
+        self.freq = freq
+        self.multiple = offset.n
+        self.dates = None
+        if isinstance(offset, (pd.offsets.Tick, pd.offsets.Day, pd.offsets.Week)):
+            length = 7 * DAY * offset.n if isinstance(offset, pd.offsets.Week) else pd.Timedelta(offset).value
+            self.length = int(length)
+            self.number, self.phase = np.divmod(times.astype(np.int64), self.length)
+            return
+        self.length = DAY
+        days, time_of_day = np.divmod(times.astype(np.int64), DAY)
+        first, last = (pd.Timestamp(int(day) * DAY) for day in (days.min(), days.max()))
+        dates = pd.date_range(first, last, freq=offset.base)
+        after = pd.date_range(last, periods=(ahead + 1) * offset.n + 2, freq=offset.base)
+        self.dates = dates.union(after).as_unit("ns").asi8 // DAY
+        position = np.searchsorted(self.dates, days)
+        is_on = self.dates[position] == days
+        self.number, rest = np.divmod(position, self.multiple)
+        self.phase = np.where(is_on, time_of_day * self.multiple + rest, -1)
+
+    def times(self, number: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """`datetime64[ns]` of steps by number, which may lie up to `ahead` after the last one."""
+        if self.dates is None:
+            return (number * self.length + phase).astype("datetime64[ns]")
+        time_of_day, rest = np.divmod(phase, self.multiple)
+        return (self.dates[number * self.multiple + rest] * DAY + time_of_day).astype("datetime64[ns]")
 
 
 def find_frequency(index: pd.DatetimeIndex) -> str | None:
@@ -79,30 +71,8 @@ def find_frequency(index: pd.DatetimeIndex) -> str | None:
     index = index.as_unit("ns")
     if len(index) < 3:
         return None
-    fitting = [(freq, at) for freq, at in _candidates(index) if _is_usual(at) and at[-1] < _MOST_STEPS * len(at)]
+    fitting = [(freq, at) for freq, at in _candidates(index) if _is_usual(at) and at[-1] < MAX_STEPS * len(at)]
     return min(fitting, key=lambda each: each[1][-1])[0] if fitting else None
-
-
-def check_frequency(index: pd.DatetimeIndex, freq: str, source: str) -> str:
-    """The frequency like `freq` ([`fit_frequency`]) whose grid holds all these timestamps in order.
-
-    Left-out steps are no offence: business days with a holiday among them lie on the grid of business days.
-
-    Raises:
-        InputError: some lie off it, or they are usually further apart.
-    """
-    fitting = fit_frequency(index, freq)
-    if fitting is not None and _is_usual(_positions(index, fitting)):
-        return fitting
-    found = find_frequency(index)
-    if fitting is not None and found is None:
-        return fitting
-    off = _positions(index, freq) < 0
-    apart = f"{found!r} apart" if found else f"on no grid of that frequency, such as {index[int(off.argmax())]}"
-    raise InputError(
-        f"expected steps of {freq!r}, the timestamps of {source!r} are {apart}: resample the table to {freq!r}, or "
-        "use a model, or a freq, that is like these"
-    )
 
 
 def fit_frequency(index: pd.DatetimeIndex, freq: str) -> str | None:
@@ -211,13 +181,3 @@ def _positions(index: pd.DatetimeIndex, freq: str) -> np.ndarray:
 def _is_usual(positions: np.ndarray) -> bool:
     """Whether at least half of the timestamps follow the one before after a single step."""
     return len(positions) < 2 or (np.diff(positions) == 1).mean() >= 0.5
-
-
-def _uneven(index: pd.DatetimeIndex) -> str:
-    """Where timestamps in order are further apart, or less, than most."""
-    steps = pd.Series(np.diff(index))
-    if len(steps) < 2:
-        return ""
-    usual = steps.mode().iloc[0]
-    odd = int((steps != usual).argmax())
-    return f" (most often {str(usual).removeprefix('0 days ')} apart, but {index[odd + 1]} follows {index[odd]})"

@@ -8,8 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._utils.errors import InputError, listed
-from .cells import is_text, is_time
-from .columns import ID_NAMES, TIMESTAMP_NAMES, find_timestamp_column, with_plain_names
+from .cells import ID_NAMES, TIMESTAMP_NAMES, find_timestamp_column, is_text, is_time
 from .files import from_arrow, reason
 
 
@@ -77,7 +76,7 @@ def plain_table(
         InputError: as [`as_frame`]; names of several levels or given twice; an index of several levels whose meaning
             is not clear.
     """
-    frame = with_plain_names(as_frame(table, source), source)
+    frame = _with_plain_names(as_frame(table, source), source)
     if frame.index.nlevels > 1:
         return _without_levels(frame, source, id_column, timestamp_column)
     index = frame.index
@@ -95,6 +94,20 @@ def plain_table(
         if not (holds_dates and pd.notna(pd.to_datetime(index[:1], errors="coerce")).all()):
             return frame.reset_index(drop=True), id_column
     return frame.rename_axis(name or TIMESTAMP_NAMES[0]).reset_index(), id_column
+
+
+def _with_plain_names(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The frame with names as text, each given once; otherwise an [`InputError`]."""
+    if frame.columns.nlevels > 1:
+        raise InputError(
+            f"the columns of {source!r} have names of {frame.columns.nlevels} levels, such as {frame.columns[0]!r}: "
+            "give each one name"
+        )
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"{source!r} has two columns called {twice[0]!r}: give each its own name")
+    return frame
 
 
 def _names_ids(index: pd.Index, name: str | None) -> bool:

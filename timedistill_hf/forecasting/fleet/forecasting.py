@@ -16,8 +16,8 @@ from accelerate.utils import broadcast_object_list, gather_object
 from tqdm.auto import tqdm
 
 from ..._utils.errors import InputError
-from ...data.series_table import logger as reading_logger
 from ...settings.tables import FleetSettings
+from ...student import TimeDistillConfig
 from ...teachers.frozen import fingerprint_of, settings_of
 from .extents import Extents, find_extents, join_extents, shares
 from .processes import peak_memory, process_state, together
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_VALUES = 2**19  # read at once; more are slower, since memory comes and goes in larger pieces
 _MOST_WARNINGS = 3
+_OF_READING = ("tables.columns", "tables.panel", "data.codes", "forecasting.panels")  # who warns of what is read
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def _plan(
     processor = forecaster.processor
 
     def scan() -> tuple[FleetTable, dict, Extents]:
-        forecaster._check_series_by_series()
+        if forecaster.model.config.model_type != TimeDistillConfig.model_type:
+            raise InputError("a fleet is forecast series by series, which a teacher may not: use a student")
         table = FleetTable.open(input)
         id_column, timestamp_column = find_columns(table, processor, options["id_column"], options["timestamp_column"])
         share = shares(np.diff(table.first), state.num_processes)[state.process_index]
@@ -257,11 +259,14 @@ def _few_warnings() -> Iterator[None]:
         told += 1
         return told <= _MOST_WARNINGS
 
-    reading_logger.addFilter(is_shown)
+    loggers = [logging.getLogger(f"timedistill_hf.{name}") for name in _OF_READING]
+    for each in loggers:
+        each.addFilter(is_shown)
     try:
         yield
     finally:
-        reading_logger.removeFilter(is_shown)
+        for each in loggers:
+            each.removeFilter(is_shown)
         if told > _MOST_WARNINGS:
             logger.warning("history: %d warnings more of other series", told - _MOST_WARNINGS)
 

@@ -8,9 +8,11 @@ import pandas as pd
 import pyarrow as pa
 
 from ..._utils.errors import InputError, listed
+from ...data.channels import read_history
 from ...data.processor import TimeDistillProcessor
-from ...data.series_table import read_series_table
-from ...tables.columns import check_roles, find_timestamp_column
+from ...tables.cells import find_timestamp_column
+from ...tables.columns import check_roles
+from ...tables.output import forecast_frame
 from ...tables.table import plain_table
 from .extents import Extents
 from .table import FleetTable
@@ -101,13 +103,14 @@ class FleetReader:
         names = [str(name) for name in table.schema.names]
         reader = cls(table, names, starts, ends, options, table.schema)
         frame = next(reader.frames(longest, 1))[0]
-        read = read_series_table(frame, processor, **options)
+        reading = {name: value for name, value in options.items() if name != "scaling"}
+        read = read_history(frame, vars(processor), processor.prediction_length, **reading)
         if read.freq is None:
             raise InputError(
                 f"neither the model's training nor {str(table.paths[0])!r} says how far apart steps are: give freq, "
                 "such as freq='h'"
             )
-        forecast = read.to_frame(np.zeros((1, processor.prediction_length, len(read.target_columns))))
+        forecast = forecast_frame(read, np.zeros((1, processor.prediction_length, len(read.target_columns))))
         options = options | {"target_columns": read.target_columns, "freq": read.freq}
         wanted = {read.id_column, read.timestamp_column, *read.target_columns}
         schema = pa.Schema.from_pandas(forecast, preserve_index=False)

@@ -1,42 +1,33 @@
-"""The clock of a table: what its timestamps mean across a change to or from daylight saving time.
-
-Imported only where tables are read: it needs pandas.
-"""
+"""The clock of a table: what its timestamps mean across a change to or from daylight saving time."""
 
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from transformers.utils import is_pandas_available
+import pandas as pd
 
-
-if is_pandas_available():
-    import pandas as pd
-
-
-class TableError(ValueError):
-    """A table that cannot be read as series: one line that names the value and the remedy."""
+from .._utils.errors import InputError
 
 
 def check_zone(time_zone: str) -> None:
-    """Raise a [`TableError`] where there is no zone of that name."""
+    """Raise a [`InputError`] where there is no zone of that name."""
     try:
         ZoneInfo(time_zone)
     except (KeyError, OSError, ValueError) as error:
-        raise TableError(f"time_zone={time_zone!r} is no time zone: expected a name such as Europe/Berlin") from error
+        raise InputError(f"time_zone={time_zone!r} is no time zone: expected a name such as Europe/Berlin") from error
 
 
-def offset_of(freq: str) -> "pd.DateOffset":
-    """A pandas frequency, whose steps go forward; a [`TableError`] where it is none."""
+def offset_of(freq: str) -> pd.DateOffset:
+    """A pandas frequency, whose steps go forward; a [`InputError`] where it is none."""
     try:
         offset = pd.tseries.frequencies.to_offset(freq)
     except (TypeError, ValueError) as error:
-        raise TableError(f"freq={freq!r} is no frequency of pandas: expected one such as h, 15min or D") from error
+        raise InputError(f"freq={freq!r} is no frequency of pandas: expected one such as h, 15min or D") from error
     if offset.n < 1:
-        raise TableError(f"freq={freq!r}: expected steps that go forward, such as h, 15min or D")
+        raise InputError(f"freq={freq!r}: expected steps that go forward, such as h, 15min or D")
     if isinstance(offset, pd.offsets.BusinessHour):
-        raise TableError(f"freq={freq!r}: hours of business are not counted; with freq='h' the others are missing")
+        raise InputError(f"freq={freq!r}: hours of business are not counted; with freq='h' the others are missing")
     return offset
 
 
@@ -70,7 +61,7 @@ class Clock:
     @classmethod
     def read(
         cls,
-        stamps: "pd.Series",
+        stamps: pd.Series,
         codes: np.ndarray | None = None,
         *,
         time_zone: str | None = None,
@@ -87,7 +78,7 @@ class Clock:
             freq: pandas frequency, where it is known; found in the timestamps otherwise.
 
         Raises:
-            TableError: there is no such zone, or its clock never showed one of the times.
+            InputError: there is no such zone, or its clock never showed one of the times.
         """
         codes = np.zeros(len(stamps), dtype=np.int64) if codes is None else codes
         output_zone, unit = stamps.dt.tz, stamps.dt.unit
@@ -100,7 +91,7 @@ class Clock:
         clock = cls(stamps.dt.tz, local is not None, output_zone, unit)
         return clock, _naive(stamps.dt.tz_convert("UTC")) if local is None else local
 
-    def write(self, times: np.ndarray) -> "pd.Series":
+    def write(self, times: np.ndarray) -> pd.Series:
         """Timestamps on this clock as a column like the one that was read: its zone and unit."""
         stamps = pd.Series(pd.DatetimeIndex(times))
         if self.zone is not None:
@@ -114,34 +105,35 @@ class Clock:
         return stamps.dt.as_unit(self.unit)
 
 
-def _naive(stamps: "pd.Series") -> np.ndarray:
+def _naive(stamps: pd.Series) -> np.ndarray:
     return stamps.dt.tz_localize(None).dt.as_unit("ns").to_numpy()
 
 
-def _wall(stamps: "pd.Series", zone: Any) -> "pd.Series":
+def _wall(stamps: pd.Series, zone: Any) -> pd.Series:
     """Naive timestamps on that zone's wall, the first pass of a time shown twice, the next time for one left out."""
     return stamps.dt.tz_localize(zone, ambiguous=np.ones(len(stamps), dtype=bool), nonexistent="shift_forward")
 
 
-def _localize(stamps: "pd.Series", codes: np.ndarray, time_zone: str) -> "pd.Series":
+def _localize(stamps: pd.Series, codes: np.ndarray, time_zone: str) -> pd.Series:
     comes_again = pd.DataFrame({"code": codes, "stamp": stamps.to_numpy()})
     goes_back = len(stamps) > 1 and stamps.iloc[-1] < stamps.iloc[0]
     is_first = ~comes_again.duplicated(keep="last" if goes_back else "first").to_numpy()
     zoned = stamps.dt.tz_localize(time_zone, ambiguous=is_first, nonexistent="NaT")
     if zoned.isna().any():
         row = int(np.flatnonzero(zoned.isna().to_numpy())[0])
-        raise TableError(
+        raise InputError(
             f"row {row} has the time {stamps.iloc[row]}, which the clock of {time_zone} left out: leave out time_zone "
             "if the table's clock does not follow daylight saving time, or name its own zone"
         )
     return zoned
 
 
-def _calendar(stamps: "pd.Series", codes: np.ndarray) -> np.ndarray | None:
+def _calendar(stamps: pd.Series, codes: np.ndarray) -> np.ndarray | None:
     """The local times, where each series has at most one a day, always at one time of day; `None` otherwise."""
     local = _naive(stamps)
     day = local.astype("datetime64[D]")
-    if pd.DataFrame({"code": codes, "day": day}).duplicated().any():
+    rows = pd.DataFrame({"code": codes, "day": day, "time": local}).drop_duplicates()
+    if rows.duplicated(["code", "day"]).any():
         return None
     time_of_day = local - day
     usual = pd.Series(time_of_day).groupby(codes).transform("median").to_numpy()
