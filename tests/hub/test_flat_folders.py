@@ -13,8 +13,6 @@ import timedistill_hf
 PACKAGE = Path(timedistill_hf.__file__).parent
 OWN = {config for config in CONFIG_MAPPING.values() if config.__module__.startswith("timedistill_hf.")}
 ALLOWED = {"torch", "transformers", "huggingface_hub", *sys.stdlib_module_names}
-# imported where a table is read; tests/student/test_travels.py says when
-OF_TABLES = {"clock_timedistill", "panel_timedistill", "frames_timedistill", "inputs_timedistill"}
 
 
 def modules(config: type) -> list[Path]:
@@ -34,7 +32,7 @@ def test_the_code_of_a_model_stands_alone(config):
     assert len(paths) >= 2
     names = {path.stem for path in paths}
     for path in paths:
-        allowed = ALLOWED | ({"numpy", "pandas"} if path.stem in OF_TABLES else set())
+        allowed = ALLOWED | ({"numpy"} if path.stem == "inputs_timedistill" else set())
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 assert {name.name.split(".")[0] for name in node.names} <= allowed, (path.name, node.lineno)

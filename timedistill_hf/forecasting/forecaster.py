@@ -142,7 +142,7 @@ class Forecaster:
             raise InputError(f"{given[0]}={columns[given[0]]!r} is for tables, the history is no DataFrame")
         return self._predict_arrays(history, **options)
 
-    def predict_df(self, df: "Table", **options) -> "pd.DataFrame":
+    def predict_df(self, df: "Table", **options: Any) -> "pd.DataFrame":
         """[`predict`](Forecaster.predict) of a table, by another name."""
         from ..tables.table import is_table
 

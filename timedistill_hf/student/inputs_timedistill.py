@@ -89,7 +89,8 @@ def read_windows(
         answers.append(Answer(start, len(batch), channels, values.ndim, identifier))
         start += len(window)
     if not past:
-        return Windows(*[torch.empty(0)] * 3, [], True)
+        empty = torch.empty(0)
+        return Windows(empty, empty, empty, [], True)
     mean, std = (value[torch.cat(positions)].unsqueeze(1) for value in trained_scaler(settings))
     return Windows(torch.cat(past), mean, std, answers, several is not None)
 

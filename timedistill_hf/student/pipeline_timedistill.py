@@ -136,7 +136,7 @@ class TimeSeriesForecastingPipeline(Pipeline):
             raise ValueError(f"input {windows.input_of(error.window)} {error.reason}") from error
         return windows, forecast
 
-    def _forecast_table(self, table, **options):
+    def _forecast_table(self, table: Any, **options: Any) -> Any:
         """By the installed package, which is no part of the code that travels with a model."""
         try:
             panels = importlib.import_module("timedistill_hf.forecasting.panels")
