@@ -57,7 +57,7 @@ def test_it_says_what_was_done(model, tmp_path, monkeypatch, capsys):
         ({"--input": "none.parquet"}, "--input 'none.parquet': there is no such file or folder"),
         ({"--output": "none/forecast.parquet"}, "there is no folder 'none'; make it"),
         ({"--output": "in.parquet", "--overwrite": "true"}, "--output 'in.parquet' is the input"),
-        ({"--batch_size": "0"}, "batch_size=0: expected 1 or more"),
+        ({"--batch_size": "0"}, "--batch_size 0: expected 1 or more"),
         ({"--model": "none"}, "model 'none' is no folder or Hub model"),
     ],
 )

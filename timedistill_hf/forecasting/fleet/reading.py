@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..._utils.errors import InputError, listed
-from ...data.channels import read_history
+from ...data.channels import Channels, read_history
 from ...data.processor import TimeDistillProcessor
 from ...tables.cells import find_timestamp_column
 from ...tables.columns import check_roles
@@ -105,6 +105,7 @@ class FleetReader:
         frame = next(reader.frames(longest, 1))[0]
         reading = {name: value for name, value in options.items() if name != "scaling"}
         read = read_history(frame, vars(processor), processor.prediction_length, **reading)
+        Channels.of(read, vars(processor), options["scaling"])  # whether it is one, before long work
         if read.freq is None:
             raise InputError(
                 f"neither the model's training nor {str(table.paths[0])!r} says how far apart steps are: give freq, "
