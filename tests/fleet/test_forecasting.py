@@ -37,7 +37,7 @@ def check(model, frame: pd.DataFrame, folder: Path, source: Path, **options) -> 
 @pytest.fixture
 def small_reads(monkeypatch):
     def use(values: int, batch: int) -> None:
-        monkeypatch.setattr(forecasting, "_MOST_VALUES", values)
+        monkeypatch.setattr(forecasting, "_MAX_VALUES", values)
         monkeypatch.setattr(table, "_BATCH_ROWS", batch)
 
     return use
@@ -66,7 +66,7 @@ def test_it_is_the_table_of_predict_df(lengths, ids, row_group, values, batch, z
         place = frame["item"].map({name: at for at, name in enumerate(frame["item"].drop_duplicates())}).astype(int)
         frame = frame.iloc[np.lexsort((within, place))].reset_index(drop=True)
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forecasting, "_MOST_VALUES", values)
+        patch.setattr(forecasting, "_MAX_VALUES", values)
         patch.setattr(table, "_BATCH_ROWS", batch)
         folder = Path(name)
         frame.to_parquet(folder / "in.parquet", row_group_size=row_group)

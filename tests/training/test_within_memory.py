@@ -54,7 +54,7 @@ def test_weights_and_scores_are_the_same(data, tmp_path, monkeypatch):
 
     weights, scores, sizes = train("whole")
     assert sizes[:4] == [8, 8, 8, "evaluation"]
-    monkeypatch.setattr(windows, "MOST_SERIES", 4 * CHANNELS)
+    monkeypatch.setattr(windows, "MAX_SERIES", 4 * CHANNELS)
     parts, scored, few = train("parts")
     assert few[:13] == [4] * 6 + ["evaluation"] + [4] * 6
     for name, value in weights.items():

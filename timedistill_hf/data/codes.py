@@ -9,7 +9,7 @@ import numpy as np
 
 logger = logging.getLogger(__name__)
 
-_MOST_CODES = 4  # of one channel
+_MAX_CODES = 4  # of one channel
 _FEW_VALUES = 10  # a channel of fewer different ones holds states, of which one may be far from the others
 _FAR, _FAR_IF_WRITTEN, _FAR_IF_NEGATIVE = 20.0, 1.0, 0.25
 _MAX_CELLS = 0.1
@@ -50,7 +50,7 @@ def find_codes(values: np.ndarray) -> list[tuple[np.floating, int]]:
     """
     values = np.sort(values[np.isfinite(values)])
     outer, first, last = [], 0, len(values)
-    while last > first and len(outer) < _MOST_CODES:
+    while last > first and len(outer) < _MAX_CODES:
         above = int(np.searchsorted(values, values[first], side="right"))
         below = int(np.searchsorted(values, values[last - 1], side="left"))
         if above >= last:

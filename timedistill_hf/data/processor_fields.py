@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from .._utils.errors import InputError
 
 
-MOST_STEPS = 100_000
+MAX_STEPS = 100_000
 LARGEST, SMALLEST = 1e100, 1e-100  # of a scaler: beyond, products are no numbers any more
 _SHOWN, _LONGEST_NAME = 80, 1000  # characters
 _NAME, _TEXT, _NUMBER, _STEPS, _FLAG = "a name", "a text", "a number", "a positive number of steps", "true or false"
@@ -47,8 +47,8 @@ def check_fields(fields: dict) -> None:
                 f"numbers up to {LARGEST:g}, the deviation above 0"
             )
     for name in ("context_length", "prediction_length"):
-        if fields[name] > MOST_STEPS:
-            raise InputError(f"{name}={_shown(fields[name])}: expected at most {MOST_STEPS:,} steps")
+        if fields[name] > MAX_STEPS:
+            raise InputError(f"{name}={_shown(fields[name])}: expected at most {MAX_STEPS:,} steps")
 
 
 def _is(value: object, kind: str | list | None) -> bool:

@@ -19,7 +19,7 @@ from .splits import STANDARD_RATIOS, Split, SplitSpec, parse_split
 logger = logging.getLogger(__name__)
 
 
-MOST_SERIES = 6_000  # windows times channels in a large model at once: to train PatchTST on them takes 1.5 GB
+MAX_SERIES = 6_000  # windows times channels in a large model at once: to train PatchTST on them takes 1.5 GB
 
 TARGET_NAMES = ("future_values", "future_observed_mask")
 
@@ -32,7 +32,7 @@ def split_targets(inputs: dict) -> tuple[dict, dict]:
 
 def windows_at_once(batch_size: int, num_channels: int) -> int:
     """How many windows of `batch_size` may be in a model at once: all but for data of very many channels."""
-    return max(1, min(batch_size, MOST_SERIES // num_channels))
+    return max(1, min(batch_size, MAX_SERIES // num_channels))
 
 
 class WindowDataset(Dataset):

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_VALUES = 2**19  # read at once; more are slower, since memory comes and goes in larger pieces
-_MOST_WARNINGS = 3
+_MAX_VALUES = 2**19  # read at once; more are slower, since memory comes and goes in larger pieces
+_MAX_WARNINGS = 3
 _OF_READING = ("tables.columns", "tables.panel", "data.codes", "forecasting.panels")  # who warns of what is read
 
 
@@ -225,7 +225,7 @@ def _forecasts(
     bar: tqdm,
 ) -> Iterator[pa.Table]:
     """The forecasts of some neighbouring series, in order."""
-    most_rows = max(1, _MOST_VALUES // len(reader.options["target_columns"]))
+    most_rows = max(1, _MAX_VALUES // len(reader.options["target_columns"]))
     done = series.start
     for frame, num_series in reader.frames(series, most_rows):
         try:
@@ -257,7 +257,7 @@ def _few_warnings() -> Iterator[None]:
     def is_shown(record: logging.LogRecord) -> bool:
         nonlocal told
         told += 1
-        return told <= _MOST_WARNINGS
+        return told <= _MAX_WARNINGS
 
     loggers = [logging.getLogger(f"timedistill_hf.{name}") for name in _OF_READING]
     for each in loggers:
@@ -267,8 +267,8 @@ def _few_warnings() -> Iterator[None]:
     finally:
         for each in loggers:
             each.removeFilter(is_shown)
-        if told > _MOST_WARNINGS:
-            logger.warning("history: %d warnings more of other series", told - _MOST_WARNINGS)
+        if told > _MAX_WARNINGS:
+            logger.warning("history: %d warnings more of other series", told - _MAX_WARNINGS)
 
 
 def forecast_fleet_file(settings: FleetSettings) -> str:
