@@ -16,9 +16,8 @@ from safetensors.torch import save_file
 from tests.conftest import CONTEXT
 from tests.scripts_helper import fails, generated_csv, run
 from timedistill_hf import Forecaster, TimeDistillConfig, TimeDistillForPrediction
-from timedistill_hf._utils.disk import why_unwritable
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf._utils.files import FrameWriter, staged_file, write_json
+from timedistill_hf._utils.files import FrameWriter, staged_file, why_unwritable, write_json
 
 
 MANY = pd.DataFrame(np.random.default_rng(0).normal(size=(20_000, 4)), columns=list("abcd"))

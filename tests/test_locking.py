@@ -3,7 +3,7 @@ import os
 import pytest
 
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf._utils.lock import alone
+from timedistill_hf._utils.files import exclusive_lock
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "pipe"])
@@ -19,7 +19,10 @@ def test_what_was_planted_as_a_lock_is_not_followed(tmp_path, kind):
         os.mkfifo(lock)
     else:
         lock.symlink_to(target)
-    with pytest.raises(InputError, match=r"\.lock' cannot be locked") as caught, alone(lock, lock.parent, "--output"):
+    with (
+        pytest.raises(InputError, match=r"\.lock' cannot be locked") as caught,
+        exclusive_lock(lock, lock.parent, "--output"),
+    ):
         pass
     assert len(str(caught.value).splitlines()) == 1
     assert target.exists() == (kind == "link")

@@ -1,7 +1,9 @@
-"""Writing results: to a temporary name first, then moved into place."""
+"""Files that are whole or not there, what stands in the way of writing them, and locks on folders."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -9,7 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .disk import said_if_unwritable
+from filelock import FileLock, Timeout
+
+from .errors import InputError, first_line
 
 
 if TYPE_CHECKING:
@@ -17,6 +21,19 @@ if TYPE_CHECKING:
 
 
 _MAX_BYTES, _MAX_DEPTH = 32 * 2**20, 32  # of a JSON file that is read from elsewhere
+
+_FULL = "the disk is full: make room there, what was written before is kept; then give the same command again"
+_REASONS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL.replace("the disk is full", "your share of the disk is used up"),
+    errno.EFBIG: _FULL.replace("the disk is full", "the file would be larger than is allowed here"),
+    errno.EROFS: "the disk may only be read; name another place",
+    errno.EACCES: "it may not be written to; name another place, or change its rights",
+    errno.EPERM: "it may not be written to; name another place, or change its rights",
+    errno.EIO: "the disk answers with an error (EIO); look after it, or name another place",
+}
+# torch and numpy say no more than this
+_CUT_OFF = re.compile(r"PytorchStreamWriter failed|unexpected pos \d+|\d+ requested and \d+ written")
 
 
 def write_json(path: str | Path, content: object) -> None:
@@ -149,3 +166,87 @@ def remove_leftovers(folder: Path) -> None:
     for kind in (".*-*.json", ".*-*.png", ".*-*.md"):
         for path in folder.glob(kind):
             path.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path, flag: str) -> None:
+    """Raise an [`InputError`] where that folder cannot be, or may not be written to; `flag` is what names another."""
+    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        where = "is a file" if above == folder.absolute() else f"lies below the file {str(above)!r}"
+        raise InputError(f"{str(folder)!r} {where}: name another {flag}")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"{str(above)!r} may not be written to: name another {flag}, or change its rights")
+
+
+@contextmanager
+def said_if_unwritable(path: str | Path) -> Iterator[None]:
+    """Say as an [`InputError`] that `path`, a file or a folder, cannot be written."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = why_unwritable(error, Path(path))
+        if reason is None:
+            raise
+        raise InputError(f"{str(path)!r} cannot be written: {reason}") from error
+
+
+def why_unwritable(error: BaseException | None, path: Path | None = None) -> str | None:
+    """What an error of whoever wrote there means; `None` where it is none of writing."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _REASONS and not _is_of_another(error, path):
+            return _REASONS[error.errno]
+        if not isinstance(error, OSError) or error.errno is None:
+            text = str(error)
+            for number, reason in _REASONS.items():  # safetensors, which is Rust
+                if f"(os error {number})" in text:
+                    return reason
+            if _CUT_OFF.search(text):
+                return _FULL
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_of_another(error: OSError, path: Path | None) -> bool:
+    """Whether what may not be opened lies elsewhere: an input, say."""
+    if path is None or error.filename is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EIO):
+        return False
+    folder = path if path.is_dir() else path.parent
+    return not Path(os.fsdecode(error.filename)).absolute().is_relative_to(folder.absolute())
+
+
+def lock_of(path: Path) -> FileLock:
+    """A lock on that file; an `OSError` where it is a link, which would be followed and its target be written to."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError("it is a link, or no file")
+    return FileLock(path)
+
+
+@contextmanager
+def exclusive_lock(path: Path, folder: Path, flag: str) -> Iterator[None]:
+    """Keep a second run out of `folder` while one is at work there.
+
+    Args:
+        path: the file that is locked; it stays.
+        flag: that names another folder, such as "`output`".
+
+    Raises:
+        InputError: another run is at work.
+    """
+    try:
+        lock = lock_of(path)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"another run is at work in {str(folder)!r}: wait until it ends, or name another {flag}"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        raise InputError(
+            f"{str(path)!r} cannot be locked ({first_line(error)}): remove it if no run is at work there, or name "
+            f"another {flag}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .disk import check_writable
 from .errors import InputError, changes
-from .files import write_json
-from .lock import alone
+from .files import check_writable, exclusive_lock, write_json
 
 
 RESULTS = "results.json"
@@ -106,7 +104,7 @@ class RunFolder:
             InputError: another run is at work there.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with alone(self.path / LOCK, self.path, "`output_dir`"):
+        with exclusive_lock(self.path / LOCK, self.path, "`output_dir`"):
             yield
 
     def _holds(self, settings: dict) -> bool:

@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from tabulate import tabulate
 
 from .._utils.files import staged_file
-from .._utils.hub_names import is_hub_id
+from .._utils.hub import is_hub_id
 from .._utils.licences import NOT_CHOSEN, said
 from ..data.benchmarks import BENCHMARKS, HUB_DATASET
 

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 from transformers import PreTrainedConfig, Trainer, TrainingArguments
 
 from .. import __version__
-from .._utils.hub_names import hub_origin
+from .._utils.hub import hub_origin
 from .._utils.licences import common_licence, licence_of
 from .._utils.run_folder import REGRESSOR_NAME
 from ..data.processor import TimeDistillProcessor

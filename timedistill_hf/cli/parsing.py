@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 
-from .._utils.disk import why_unwritable
 from .._utils.errors import InputError, Terminated, did_you_mean, first_line
+from .._utils.files import why_unwritable
 from ..settings.building import build
 from .flags import Flag, Later, flags_of, title_of
 from .settings_file import as_text, read_settings_file

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi
 
 from .._utils.errors import InputError, did_you_mean, listed
-from .._utils.hub_reasons import hub_reason
+from .._utils.hub import hub_reason
 
 
 if TYPE_CHECKING:

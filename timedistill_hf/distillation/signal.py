@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from .._utils.disk import check_writable
 from .._utils.errors import InputError
+from .._utils.files import check_writable
 from .._utils.readable import readable_bytes
 from .._utils.run_folder import SIGNAL_FOLDER, STORED_FORECASTS
 from ..data.windows import ForecastData, WindowDataset

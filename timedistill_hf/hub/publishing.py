@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, ModelCard, ModelCardData, constants, get_token
 
-from .._utils.config_checks import check_references
 from .._utils.errors import InputError, first_line
 from .._utils.files import read_object, write_json
-from .._utils.hub_reasons import hub_reason
+from .._utils.hub import hub_reason
 from .._utils.licences import NOT_CHOSEN, ask, check_licence, common_licence, licence_in, said
+from .._utils.pretrained import check_references
 from .._utils.run_folder import PUBLISHED, RESULTS
 
 

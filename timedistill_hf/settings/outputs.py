@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._utils.disk import check_writable
 from .._utils.errors import InputError
+from .._utils.files import check_writable
 from .run import check_output
 
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._utils.disk import check_writable
 from .._utils.errors import InputError, did_you_mean
+from .._utils.files import check_writable
 
 
 @dataclass(kw_only=True)

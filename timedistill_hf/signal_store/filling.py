@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
 
 from .._utils.errors import InputError
-from .._utils.lock import lock_of
+from .._utils.files import lock_of
 from .._utils.readable import readable_seconds
 from ..data.windows import WindowDataset, split_targets
 from ..teachers import FrozenTeacher, TeacherSignal

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .._utils.errors import InputError, did_you_mean
-from .._utils.hub_reasons import hub_reason
+from .._utils.hub import hub_reason
 from .._utils.pretrained import as_input_error, commit_of, hub_options, load_weights, read_config
 from ..data.processor import TimeDistillProcessor
 from ..models.adapters import ADAPTERS, adapter_of, run_model, student_class

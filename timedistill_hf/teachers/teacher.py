@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .._utils.errors import InputError
-from .._utils.hub_names import hub_origin
+from .._utils.hub import hub_origin
 from .._utils.licences import licence_of
 from .family import TeacherFamily
 from .frozen import FrozenTeacher, fingerprint_of, settings_of

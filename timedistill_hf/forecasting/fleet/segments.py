@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..._utils.disk import check_writable
 from ..._utils.errors import InputError, changes
-from ..._utils.files import read_json, write_json
-from ..._utils.lock import alone
+from ..._utils.files import check_writable, exclusive_lock, read_json, write_json
 from ...settings.run import check_output
 
 
@@ -62,7 +60,7 @@ class SegmentFolder:
         """
         if not self.path.parent.is_dir():
             raise InputError(f"--output {str(self.path)!r}: there is no folder {str(self.path.parent)!r}; make it")
-        check_writable(self.path, "--output")
+        check_writable(self.path, "`output`")
         if not self.path.is_dir() or {path.name for path in self.path.iterdir()} <= {LOCK}:
             return
         if self._plan() is None:
@@ -81,7 +79,7 @@ class SegmentFolder:
             InputError: another run is at work there.
         """
         self.path.mkdir(exist_ok=True)
-        with alone(self.path / LOCK, self.path, "--output"):
+        with exclusive_lock(self.path / LOCK, self.path, "`output`"):
             yield
 
     def begin(self, segments: Segments, plan: dict, overwrite: bool) -> list[int]:

@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
-from ..._utils.disk import why_unwritable
 from ..._utils.errors import InputError, first_line
-from ..._utils.files import staged_file
+from ..._utils.files import staged_file, why_unwritable
 from .extents import shares
 from .processes import together
 from .segments import SegmentFolder, Segments

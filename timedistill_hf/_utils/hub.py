@@ -1,7 +1,8 @@
-"""Why the Hub did not do as asked, in one line that names the repository and the remedy."""
+"""Names of the Hub, and why it did not do as asked, in one line that names the repository and the remedy."""
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import constants, get_token
 from huggingface_hub.errors import (
@@ -16,12 +17,31 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 
 from .errors import first_line
 
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 _LOG_IN = "log in (hf auth login) or set HF_TOKEN"
 _KINDS = {"model": "model", "dataset": "data set"}
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether it has the form `user/name` that the Hub accepts."""
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return name.count("/") == 1
+
+
+def hub_origin(config: "PreTrainedConfig") -> str | None:
+    """The Hub id that a model was loaded from; `None` for one from a folder, or a new one."""
+    name = config.name_or_path
+    return name if name and is_hub_id(name) and not Path(name).exists() else None
 
 
 def hub_reason(
