@@ -53,9 +53,9 @@ class TestForms:
         [
             (form("linear", members=3), "'linear members=3' sets 'members', expected one of"),
             (form("linear", num_input_channels=5), "sets 'num_input_channels'"),
-            (form("linear", revin_affine="yes"), "'linear revin_affine=yes': "),
-            (form("linear", normalization="median"), "'linear normalization=median': "),
-            (form("residual", hidden_size="wide"), "'residual hidden_size=wide': "),
+            (form("linear", revin_affine="yes"), "'linear yes': "),
+            (form("linear", normalization="median"), "'linear median': "),
+            (form("residual", hidden_size="wide"), "'residual wide': "),
             (form("residual", hiden_size=4), "sets 'hiden_size'; did you mean 'hidden_size'?"),
             (form("linear", ridge="yes"), "ridge='yes', expected true or false"),
             (form("lstm"), "'lstm': "),
@@ -68,7 +68,7 @@ class TestForms:
                 form("linear", normalization="revin", ridge=True),
                 "only 'linear' with a normalization of none, mean, last",
             ),
-            (form("linear", ridge=True, loss="mae"), "'linear loss=mae ridge': a closed form is of squared errors"),
+            (form("linear", ridge=True, loss="mae"), "'linear mae ridge': a closed form is of squared errors"),
             (form("residual", hidden_size=0), "hidden_size=0: expected a positive number"),
             (form("periodic", period=99), "period=99: expected at most the 48 steps"),
         ],
@@ -97,7 +97,7 @@ class TestFindCandidates:
 
 
 def test_two_forms_that_are_the_same_are_refused(base):
-    with pytest.raises(InputError, match="'linear normalization=mean' is the same as 'linear'"):
+    with pytest.raises(InputError, match="'linear mean' is the same as 'linear'"):
         find_candidates([form("linear"), form("linear", normalization="mean")], ["0,0"], base)
 
 

@@ -25,7 +25,7 @@ MEMBERS = (
     "periodic",
     '{"architecture": "residual", "normalization": "last", "hidden_size": 8}',
 )
-FORMS = ("linear", "linear ridge", "linear loss=mse", "periodic", "residual normalization=last hidden_size=8")
+FORMS = ("linear", "linear ridge", "linear mse", "periodic", "residual last hidden_size=8")
 FLAGS = [
     "--recipe", "best", "--context_length", "48", "--prediction_length", "16", "--disable_tqdm", "true",
     "--report_to", "none", "--step_limit", "20", "--num_train_epochs", "2", "--teacher_epochs", "1",
@@ -101,7 +101,7 @@ def test_the_folder_holds_the_folded_student(finished, csv):
 
 def test_the_table_of_the_choice_is_logged(finished):
     assert "Chosen on validation:" in finished[3]
-    assert "residual-normalization_last-hidden_size_8-alpha0.5-beta0" in finished[3]
+    assert "residual last hidden_size=8, alpha 0.5" in finished[3]
 
 
 def test_killed_three_times_it_ends_the_same(csv, tmp_path, finished):

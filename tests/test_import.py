@@ -78,10 +78,14 @@ def light(*commands: list[str], cwd: Path = SCRIPTS.parent) -> list[tuple[int, s
 def test_help_and_wrong_flags_are_answered_before_torch_is_imported():
     """In a new process."""
     assert sorted(FLAGS)[1:] == sorted(path.name for path in SCRIPTS.glob("*.py"))
-    helps = light(*([script, "--help"] for script in FLAGS))
-    for (script, flags), (code, said, error) in zip(FLAGS.items(), helps, strict=True):
-        assert (code, error) == (0, ""), script
-        assert all(f" {flag} " in said.replace(",", " ") for flag in flags), script
+    for how in ("--help", "--help-all"):
+        helps = light(*([script, how] for script in FLAGS))
+        for (script, flags), (code, said, error) in zip(FLAGS.items(), helps, strict=True):
+            assert (code, error) == (0, ""), script
+            assert all(f" {flag} " in said.replace(",", " ") for flag in flags), (script, how)
+            if how == "--help" and "benchmarks" not in script:  # on one screen
+                assert len(said.splitlines()) <= 45, script
+                assert max(map(len, said.splitlines())) <= 120, script
     for script, (code, said, error) in zip(FLAGS, light(*([script, "--wrnog", "3"] for script in FLAGS)), strict=True):
         assert (code, said) == (2, ""), script
         assert error.startswith("error: '--wrnog' is no flag; "), script

@@ -60,7 +60,7 @@ def test_distill_writes_results_as_promised(finished, csv):
     assert results["versions"]["transformers"] != "not installed"
     assert results["data"]["name"] == "mine"
     assert results["data"]["fingerprint"] == load_series(csv).fingerprint()
-    assert "test MSE (standardised)" in printed
+    assert "MASE" in printed
     for name in ("config.json", "model.safetensors", "preprocessor_config.json", "README.md", "forecast.png"):
         assert (folder / name).is_file(), name
     assert not list(folder.glob(".stage-*"))

@@ -121,7 +121,7 @@ def test_a_run_is_published_at_its_end_or_when_it_is_repeated(hub, client, tmp_p
     code, printed, errors = client.run(script, *command, *push, token=None)
     assert code == 0, errors
     assert (run / "results.json").stat().st_mtime_ns == before, "nothing was trained again"
-    assert "test MSE (standardised)" in printed
+    assert "MASE" in printed
     assert len(hub.messages("user/run-of-script")) == 1
     files = hub.files("user/run-of-script")
     assert set(files) == MODEL | CODE | PLOTS | {"results.json"}

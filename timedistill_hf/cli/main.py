@@ -1,5 +1,6 @@
 """The console command: `timedistill VERB --flag value`."""
 
+import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -96,6 +97,8 @@ COMMANDS = {
 
 def main(verb: str | None = None) -> None:
     """Run a verb: that of the command line, or the one that a script stands for."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # plain lines where nobody watches
     run_script(_run if verb is None else COMMANDS[verb].run)
 
 

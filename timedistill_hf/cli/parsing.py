@@ -4,7 +4,7 @@ import argparse
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from types import FrameType
 
@@ -12,6 +12,7 @@ from .._utils.errors import InputError, Terminated, did_you_mean, first_line
 from .._utils.files import why_unwritable
 from ..settings.building import build
 from .flags import Flag, Later, flags_of, title_of
+from .help import short_help
 from .settings_file import as_text, read_settings_file
 
 
@@ -32,20 +33,24 @@ class _Parser(_OneLine, argparse.ArgumentParser):
 def parse(
     types: Sequence[type | Later],
     arguments: Sequence[str] | None = None,
-    description: str | None = None,
-    **defaults,
+    description: str = "",
+    main_flags: Iterable[str] | None = None,
+    **defaults: object,
 ) -> tuple:
     """Instances of the settings dataclasses `types`; `defaults` hold where neither file nor flags give a value.
 
     Raises:
         InputError: as of [`parse_given`], or a dataclass refuses a value.
     """
-    given = defaults | parse_given(types, arguments, description)
+    given = defaults | parse_given(types, arguments, description, main_flags)
     return tuple(build(kind.load() if isinstance(kind, Later) else kind, given) for kind in types)
 
 
 def parse_given(
-    types: Sequence[type | Later], arguments: Sequence[str] | None = None, description: str | None = None
+    types: Sequence[type | Later],
+    arguments: Sequence[str] | None = None,
+    description: str = "",
+    main_flags: Iterable[str] | None = None,
 ) -> dict:
     """What the command line, and the file that its `--config` names, set: values of the fields' types, by name.
 
@@ -56,6 +61,7 @@ def parse_given(
         types: dataclasses of light modules, and [`Later`] for those whose module is heavy.
         arguments: the command line; `sys.argv` where `None`.
         description: what `--help` says above the flags.
+        main_flags: those that `--help` shows; all where `None`.
 
     Raises:
         InputError: the file cannot be read, or names a field that does not exist.
@@ -65,6 +71,9 @@ def parse_given(
     by_name = {flag.name: flag for own in flags.values() for flag in own}
     _flags_in_use.update(by_name)
     parser = _parser(flags, description)
+    if {"-h", "--help"} & set(arguments):
+        print(short_help(parser.prog, description, {title_of(kind): own for kind, own in flags.items()}, main_flags))
+        raise SystemExit(0)
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         nearest = did_you_mean(unknown[0].lstrip("-").split("=")[0], by_name, otherwise="; --help lists the flags")
@@ -81,13 +90,15 @@ def parse_given(
     return known
 
 
-def _parser(flags: dict[type | Later, list[Flag]], description: str | None) -> _Parser:
+def _parser(flags: dict[type | Later, list[Flag]], description: str) -> _Parser:
     parser = _Parser(
         usage="%(prog)s [--FLAG VALUE ...]",
         allow_abbrev=False,
+        add_help=False,
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--help-all", "--help_all", action="help", help="Every flag and its whole text.")
     for kind, own in flags.items():
         group = parser.add_argument_group(title_of(kind))
         for flag in own:

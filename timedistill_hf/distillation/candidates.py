@@ -40,10 +40,19 @@ class Candidate:
 
     @property
     def form(self) -> str:
-        """For people: `"residual normalization=last"`, `"linear ridge"`."""
-        fields = {name: value for name, value in self.member.items() if name not in ("architecture", _RIDGE)}
-        said = [str(self.member.get("architecture")), *(f"{name}={value}" for name, value in fields.items())]
+        """For people: `"residual last hidden_size=64"`, `"linear ridge"`."""
+        said = [
+            str(value) if isinstance(value, str) else f"{name}={value}"
+            for name, value in self.member.items()
+            if name != _RIDGE or value is not True
+        ]
         return " ".join([*said, _RIDGE] if self.is_solved else said)
+
+    @property
+    def title(self) -> str:
+        """The form, and whether a teacher has a part in it."""
+        weights = {"alpha": self.alpha, "beta": self.beta}
+        return ", ".join([self.form, *(f"{name} {weight:g}" for name, weight in weights.items() if weight)])
 
     @property
     def name(self) -> str:
@@ -177,6 +186,7 @@ def select(
     max_parameters: int,
     loss: dict,
     label: str,
+    titles: Mapping[str, str] | None = None,
 ) -> Selection:
     """The convex combination with the least squared validation error, of few members and within a size.
 
@@ -193,6 +203,7 @@ def select(
         max_parameters: of the folded student.
         loss: what fine-tuning the student will minimise, see [`combine`].
         label: what the log calls it.
+        titles: what the log calls the models; their names where `None`.
 
     Raises:
         InputError: every single model has more than `max_parameters`.
@@ -212,7 +223,7 @@ def select(
         mixture = min((mixture.without(row) for row in hidden or mixture.rows), key=lambda fewer: fewer.error)
     chosen = dict.fromkeys(names, 0.0) | {names[row]: weight for row, weight in zip(mixture.rows, mixture.weights)}
     selection = Selection(student, chosen, dict(zip(names, products.diagonal().tolist())), mixture.error)
-    rows = [(name, selection.errors[name], weight) for name, weight in chosen.items()]
+    rows = [((titles or {}).get(name, name), selection.errors[name], weight) for name, weight in chosen.items()]
     rows.append((f"{label}: {student.num_parameters():,} parameters", mixture.error, 1.0))
     table = tabulate(rows, headers=["candidate", "validation MSE", "weight"], floatfmt=("", ".4f", ".3f"))
     logger.info("Chosen on validation:\n%s", table)

@@ -29,6 +29,7 @@ from ..training.derived import derive
 from ..training.forecast_trainer import ForecastTrainer
 from ..training.stages import run_stage
 from ..training.trainer import TimeDistillTrainer
+from .costs import announce
 from .result import DistillResult
 from .settings import OUTPUT_DIR, RunSettings
 from .signal import RunSignal
@@ -185,6 +186,9 @@ class Distillation:
         record: dict,
         loaded: Mapping[str, FrozenTeacher],
     ) -> None:
+        if self.args.should_save:
+            stages = [*self._teachers.stages(data), *self._students.stages(data, config)]
+            announce(stages, data.with_time_features().train)
         teachers = self._teachers.train(data, loaded)
         teacher = self._teachers.mix(data, teachers).to(self.args.device)
         if signal.drops_features:

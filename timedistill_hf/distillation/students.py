@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from ..training.forecast_trainer import ForecastTrainer
 from ..training.stages import WEIGHTS, finished_folder, run_stage
 from ..training.trainer import TimeDistillTrainer
 from .candidates import Candidate, Selection, find_candidates, kind_of, select, validation_products
+from .costs import Stage
 from .settings import RunSettings
 
 
@@ -87,6 +89,19 @@ class RunStudent:
             candidate.beta and self._form(candidate, config).feature_size for candidate in self._candidates(config)
         )
 
+    def stages(self, data: ForecastData, config: TimeDistillConfig) -> list[Stage]:
+        """What `train` will train, in its order."""
+        return [
+            Stage(
+                self._stage_name(candidate),
+                self._folder_of(candidate),
+                None if self._is_solved(candidate, config) else partial(TimeDistillForPrediction, form),
+                self._arguments(candidate, data, config),
+            )
+            for candidate in self._every(config)
+            for form in [self._form(candidate, config)]
+        ]
+
     def train(
         self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
     ) -> TrainedStudents:
@@ -99,26 +114,50 @@ class RunStudent:
         """
         if self.is_combination:
             return self._train_combination(data, config, make_trainer, solve)
-        (candidate,) = self._candidates(config)
-        models = {"student": self._train_one(candidate, data, config, make_trainer, self.folder)}
-        if self.has_control:
-            plain = Candidate(candidate.member)
-            folder = self.folder / "controls" / "student_no_kd"
-            models["student_no_kd"] = self._train_one(plain, data, config, None, folder)
-        return TrainedStudents(models)
+        return TrainedStudents(self._train_all(data, config, make_trainer, solve))
+
+    def _train_all(
+        self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
+    ) -> dict[str, TimeDistillForPrediction]:
+        return {
+            candidate.name if self.is_combination else self._stage_name(candidate): self._train_one(
+                candidate,
+                data,
+                config,
+                make_trainer if candidate.is_distilled else None,
+                solve if self._is_solved(candidate, config) else None,
+            )
+            for candidate in self._every(config)
+        }
+
+    def _every(self, config: TimeDistillConfig) -> list[Candidate]:
+        """The candidates, and those of the control without a teacher."""
+        chosen = self._candidates(config)
+        if not self.has_control:
+            return chosen
+        plain = [Candidate(candidate.member) for candidate in chosen]
+        return list({candidate.name: candidate for candidate in [*chosen, *plain]}.values())
+
+    def _is_solved(self, candidate: Candidate, config: TimeDistillConfig) -> bool:
+        return candidate.is_solved and has_closed_form(candidate.config(config))
+
+    def _stage_name(self, candidate: Candidate) -> str:
+        if self.is_combination:
+            return candidate.title
+        return "student" if candidate == self._first else "student_no_kd"
+
+    def _folder_of(self, candidate: Candidate) -> Path:
+        if self.is_combination:
+            return self.folder / "candidates" / candidate.name
+        return self.folder if candidate == self._first else self.folder / "controls" / "student_no_kd"
 
     def _train_combination(
         self, data: ForecastData, config: TimeDistillConfig, make_trainer: MakeTrainer, solve: ClosedForm
     ) -> TrainedStudents:
         chosen = self._candidates(config)
-        plain = find_candidates(self.settings.student.members, ["0,0"], config) if self.has_control else []
-        every = {candidate.name: candidate for candidate in [*chosen, *plain]}
-        models = {}
-        for name, candidate in every.items():
-            trainer = make_trainer if candidate.is_distilled else None
-            is_solved = candidate.is_solved and has_closed_form(candidate.config(config))
-            folder = self.folder / "candidates" / name
-            models[name] = self._train_one(candidate, data, config, trainer, folder, solve if is_solved else None)
+        every = {candidate.name: candidate for candidate in self._every(config)}
+        plain = [candidate for candidate in every.values() if not candidate.is_distilled]
+        models = self._train_all(data, config, make_trainer, solve)
         if PartialState().is_main_process:
             logs = {name: read_json(self.folder / "candidates" / name / HISTORY, []) for name in every}
             write_json(self.folder / HISTORY, logs)
@@ -136,16 +175,21 @@ class RunStudent:
                 max_parameters=self.settings.run.max_parameters,
                 loss=self.args.supervision,
                 label=role,
+                titles={candidate.name: candidate.title for candidate in members},
             )
             students[role] = self._save(selections[role], data, folder)
         return TrainedStudents(students, self._members(every, models, products, selections, data))
 
     def _candidates(self, config: TimeDistillConfig) -> list[Candidate]:
         if not self.is_combination:
-            member = {"architecture": self.settings.student.architecture}
-            return [Candidate(member, self.args.alpha, self.args.beta)]
+            return [self._first]
         pairs = self.settings.run.teacher_weights or ["0,0", f"{self.args.alpha},{self.args.beta}"]
         return find_candidates(self.settings.student.members, pairs, config)
+
+    @property
+    def _first(self) -> Candidate:
+        """The student, where it is no combination."""
+        return Candidate({"architecture": self.settings.student.architecture}, self.args.alpha, self.args.beta)
 
     def _form(self, candidate: Candidate, base: TimeDistillConfig) -> TimeDistillConfig:
         return candidate.config(base) if self.is_combination else base
@@ -156,10 +200,9 @@ class RunStudent:
         data: ForecastData,
         base: TimeDistillConfig,
         make_trainer: MakeTrainer | None,
-        folder: Path,
         solve: ClosedForm | None = None,
     ) -> TimeDistillForPrediction:
-        config = self._form(candidate, base)
+        config, folder = self._form(candidate, base), self._folder_of(candidate)
         args = self._arguments(candidate, data, base)
         args = derive(args, TimeDistillTrainingArguments if make_trainer else ForecastTrainingArguments, folder, {})
 
@@ -168,8 +211,8 @@ class RunStudent:
                 return make_trainer(model, args)
             return ForecastTrainer(model=model, args=args, **data.for_trainer())
 
-        name = candidate.name if self.is_combination else "student" if make_trainer else "student_no_kd"
-        return run_stage(name, folder, lambda: TimeDistillForPrediction(config), trainer, args.seed, solve)
+        build = partial(TimeDistillForPrediction, config)
+        return run_stage(self._stage_name(candidate), folder, build, trainer, args.seed, solve)
 
     def _arguments(
         self, candidate: Candidate, data: ForecastData, base: TimeDistillConfig

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from ..teachers.external import CallableTeacher
 from ..teachers.families.generic import GenericFamily
 from ..teachers.loading import load_teacher_for
 from ..training.arguments import ForecastTrainingArguments
-from ..training.derived import derive, limit_steps
+from ..training.derived import derive, limit_steps, within_memory
 from ..training.teacher_training import build_config, train_teacher
+from .costs import Stage
 from .settings import RunSettings
 
 
@@ -142,19 +144,34 @@ class RunTeachers:
             )
 
     def _build(self, name: str, data: ForecastData) -> Teacher:
-        family, run = get_family(name), self.settings.run
-        model = family.model_class(build_config(family, data, run.teacher_fields()))
-        return Teacher(model, family, feature_pooling=run.feature_pooling)
+        return Teacher(self._model(name, data), get_family(name), feature_pooling=self.settings.run.feature_pooling)
 
-    def _train(self, name: str, data: ForecastData) -> Teacher:
-        run, args = self.settings.run, self.settings.args
+    def _model(self, name: str, data: ForecastData) -> PreTrainedModel:
+        family = get_family(name)
+        return family.model_class(build_config(family, data, self.settings.run.teacher_fields()))
+
+    def stages(self, data: ForecastData) -> list[Stage]:
+        """What `train` will train, in its order."""
+        found = []
+        for name in self.to_train:
+            args = within_memory(self._arguments(name, data), data.num_input_channels)
+            found.append(Stage(f"teacher {name}", Path(args.output_dir), partial(self._model, name, data), args))
+        return found
+
+    def _arguments(self, name: str, data: ForecastData) -> ForecastTrainingArguments:
+        run = self.settings.run
         overrides = dict(get_family(name).training_defaults)
         if run.teacher_epochs is not None:
             overrides["num_train_epochs"] = run.teacher_epochs
         folder = self.settings.folder / "teacher"
         if len(self.names) > 1:
             folder = folder / name
-        args = limit_steps(derive(args, ForecastTrainingArguments, folder, overrides), len(data.train), run.step_limit)
+        args = derive(self.settings.args, ForecastTrainingArguments, folder, overrides)
+        return limit_steps(args, len(data.train), run.step_limit)
+
+    def _train(self, name: str, data: ForecastData) -> Teacher:
+        run, args = self.settings.run, self._arguments(name, data)
+        folder = Path(args.output_dir)
         try:
             teacher = train_teacher(name, data, folder, config=run.teacher_fields(), args=args)
         except InputError as error:

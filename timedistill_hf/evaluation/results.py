@@ -277,7 +277,7 @@ def results_table(runs: Sequence[Results], tablefmt: str = "github") -> str:
             mase = mean_text([score.units.mase for score in scores], 3)
             sizes = [score.parameters for score in scores if score.parameters is not None]
             rows.append([title(role), *errors, mase, range_text(sizes), milliseconds_text(scores)])
-    headers = ["model", "test MSE (standardised)", "test MAE (standardised)", "MASE", "parameters", "ms, batch 32"]
+    headers = ["model", "MSE", "MAE", "MASE", "parameters", "ms, batch 32"]
     align = ("left", *["right"] * 5)
     return tabulate(rows, headers=headers, tablefmt=tablefmt, disable_numparse=True, colalign=align)
 

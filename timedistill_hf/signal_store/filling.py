@@ -54,7 +54,7 @@ def fill_store(teacher: FrozenTeacher, windows: WindowDataset, store: StoreFolde
         initial=rows - to_fill,
         desc="teacher's signal",
         unit="window",
-        disable=not state.is_main_process,
+        disable=None if state.is_main_process else True,
     ) as bar:
         filling = _Filling(teacher, windows, store, batch_size, to_fill, bar)
         others = [shard for shard in missing if not filling.fill(shard)]

@@ -1,8 +1,9 @@
-"""Trainer callbacks: stop on NaN, stop early."""
+"""Trainer callbacks: stop on NaN, stop early, one bar a stage."""
 
 import math
 
 from transformers import EarlyStoppingCallback, TrainerCallback
+from transformers.trainer_callback import ProgressCallback
 
 
 class StopOnNaNCallback(TrainerCallback):
@@ -30,3 +31,23 @@ class ValidationEarlyStopping(EarlyStoppingCallback):
         name = args.metric_for_best_model
         if name in metrics or f"eval_{name}" in metrics:
             super().on_evaluate(args, state, control, metrics, **kwargs)
+
+
+class StageProgress(ProgressCallback):
+    """One bar for all steps of a training, gone when it ends; what is logged on the way is not printed."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self._name = name
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        super().on_train_begin(args, state, control, **kwargs)
+        if self.training_bar is not None:
+            self.training_bar.leave = False
+            self.training_bar.set_description(self._name)
+
+    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
+        """No bar within the bar."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Not printed: the trainer keeps it, and the stage's card and plots show it."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +10,16 @@ from pathlib import Path
 from accelerate import PartialState
 from transformers import PreTrainedModel, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_callback import TrainerState
+from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from .._utils.errors import InputError
 from .._utils.files import move_into_place, remove_leftovers, staged_folder, write_json
 from .._utils.pretrained import load_weights
+from .._utils.readable import readable_seconds
 from .._utils.run_folder import HISTORY
 from ..cards import save_card
-from .callbacks import ValidationEarlyStopping
+from .callbacks import StageProgress, ValidationEarlyStopping
 from .checkpoints import WEIGHTS, newest_complete_checkpoint
 from .forecast_trainer import ForecastTrainer
 
@@ -57,8 +59,10 @@ def run_stage(
         trainer = make_trainer(model)
     except (ImportError, RuntimeError) as error:  # a tracker in report_to that is not installed, say
         raise InputError(f"{name}: {error}") from error
+    start = time.perf_counter()
     if solve is None or not solve(trainer):
         _train(name, folder, trainer)
+    logger.info("%s: done in %s%s", name, readable_seconds(time.perf_counter() - start), _validated(trainer))
     stage = folder / STAGE
     with staged_folder(stage, folder):
         trainer.save_model(str(stage))  # on all processes: a model in shards is put together
@@ -70,6 +74,12 @@ def run_stage(
     trainer.accelerator.wait_for_everyone()
     # what was saved, not what was trained: free of autocast, shards and each process's own batch statistics
     return load_weights(type(model), folder).to(trainer.args.device).eval()
+
+
+def _validated(trainer: ForecastTrainer) -> str:
+    """For the log: the lowest validation MSE that it found."""
+    errors = [row["eval_mse"] for row in trainer.state.log_history if "eval_mse" in row]
+    return f", validation MSE {min(errors):.4f}" if errors else ""
 
 
 @contextmanager
@@ -100,6 +110,9 @@ def _train(name: str, folder: Path, trainer: ForecastTrainer) -> None:
     if checkpoint is not None and _is_over(checkpoint, args.early_stopping_patience):
         _restore_best(trainer, folder, checkpoint)
     else:
+        trainer.remove_callback(PrinterCallback)
+        if trainer.pop_callback(ProgressCallback) is not None:
+            trainer.add_callback(StageProgress(name))
         trainer.train(resume_from_checkpoint=checkpoint)
 
 

@@ -123,12 +123,10 @@ def train_and_score_teacher(given: Mapping) -> dict:
     Raises:
         InputError: a setting is not known; or `output_dir` holds a finished teacher and `overwrite` is off.
     """
-    kinds = (DataSettings, TeacherSettings, ForecastTrainingArguments)
-    check_names(given, *kinds)
+    check_names(given, DataSettings, TeacherSettings, ForecastTrainingArguments)
     defaults = get_family(given.get("teacher", TeacherSettings.teacher)).training_defaults
-    data_settings, settings, args = (
-        build(kind, {"output_dir": "runs/teacher", **defaults, **given}) for kind in kinds
-    )
+    data_settings, settings = build(DataSettings, given), build(TeacherSettings, given)
+    args = build(ForecastTrainingArguments, {"output_dir": "runs/teacher", **defaults, **given})
     folder = Path(args.output_dir)
     if (folder / WEIGHTS).exists() and not settings.overwrite and not args.push_to_hub:
         raise InputError(f"{str(folder)!r} holds a teacher already: name another `output_dir`, or `overwrite=True`")

@@ -50,7 +50,7 @@ def evaluate(about: str) -> None:
     set_up_logging()
     results = evaluate_saved_model(data_settings, settings)
     note = f" ({results.data.note})" if results.data.note else ""
-    print(f"\n{settings.model} on {results.data.name}{note}, all test windows\n")
+    print(f"\n{settings.model} on {results.data.name}{note}, all test windows, MSE and MAE of standardised values\n")
     print(results.table())
     units = results.models[results.other["role"]].units
     print(
