@@ -243,7 +243,7 @@ def test_the_script_writes_forecasts_and_metrics_once(tmp_path, monkeypatch, cap
     target.unlink()
     assert "tested.json' exists" in fails(monkeypatch, capsys, "backtest.py", *command)
     run(monkeypatch, "backtest.py", *command, "--overwrite", "--scaling", "history")
-    assert "num_windows=0: expected a positive number" in fails(
+    assert "--num_windows 0: expected a positive number" in fails(
         monkeypatch, capsys, "backtest.py", *command[:-1], 0, "--overwrite"
     )
 

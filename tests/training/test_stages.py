@@ -49,7 +49,7 @@ def test_overwriting_checks_everything_before_it_deletes(data, tmp_path):
     foreign = tmp_path / "foreign"
     shutil.copytree(folder, foreign)
     (foreign / "settings.json").unlink()
-    with pytest.raises(InputError, match="no run of this script"):
+    with pytest.raises(InputError, match="holds no run"):
         train_teacher("patchtst", data, foreign, config=SMALL, overwrite=True, **QUICK)
 
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
@@ -57,7 +58,7 @@ def distill(
     *,
     recipe: str = "best",
     output_dir: str = OUTPUT_DIR,
-    **settings,
+    **settings: Any,
 ) -> DistillResult:
     """Distil a teacher into a small student: train, choose on validation, score on test and save.
 
