@@ -1,14 +1,17 @@
+import evaluate
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cards.helper import ROOT
 from tests.conftest import HORIZON
 from timedistill_hf.evaluation.controls import SeasonalNaive
 from timedistill_hf.evaluation.errors_per_window import mean_errors, window_errors
 from timedistill_hf.evaluation.evaluate_model import evaluate_model
-from timedistill_hf.evaluation.metrics import StandardizedErrors, UnitErrors
+from timedistill_hf.evaluation.standardized_errors import StandardizedErrors
+from timedistill_hf.evaluation.unit_errors import UnitErrors
 
 
 @settings(max_examples=25, deadline=None)
@@ -47,6 +50,31 @@ def test_compute_starts_anew_and_takes_arrays_at_once():
     ones = np.ones((1, 2, 1))
     assert metric.compute(predictions=ones, references=ones * 3) == {"mse": 4.0, "mae": 2.0}
     assert metric.compute(predictions=ones, references=ones) == {"mse": 0.0, "mae": 0.0}
+
+
+def test_evaluate_loads_and_combines_them_offline():
+    """By path and without the network; a truth that is not known is NaN."""
+    here = ROOT / "timedistill_hf/evaluation"
+    naive = [1.0, 2.0]
+    loaded = [
+        evaluate.load(str(here / "standardized_errors.py")),
+        evaluate.load(str(here / "unit_errors.py"), naive_errors=naive),
+    ]
+    rng = np.random.default_rng(0)
+    prediction, truth = rng.normal(size=(2, 5, 4, 2))
+    truth[0, 1:, 1] = np.nan
+    own = (StandardizedErrors(), UnitErrors(naive))
+    expected = [metric.compute(predictions=prediction, references=truth) for metric in own]
+    combined = evaluate.combine(loaded)
+    for part in (slice(0, 2), slice(2, 5)):
+        combined.add_batch(predictions=prediction[part], references=truth[part])
+    found = combined.compute()
+    assert found["mse"] == pytest.approx(expected[0]["mse"])
+    assert found["standardized_errors_mae"] == pytest.approx(expected[0]["mae"])
+    assert found["unit_errors_mae"] == pytest.approx(expected[1]["mae"])
+    assert found["mase"] == pytest.approx(expected[1]["mase"])
+    known = ~np.isnan(truth)
+    assert found["mse"] == pytest.approx(((prediction - truth)[known] ** 2).mean())
 
 
 def test_smape_of_zero_against_zero_is_zero():

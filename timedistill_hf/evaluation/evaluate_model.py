@@ -10,7 +10,8 @@ from tqdm.auto import tqdm
 from ..data.windows import ForecastData, split_targets, windows_at_once
 from ..models.adapters import device_of, run_model
 from .latency import measure_latency
-from .metrics import StandardizedErrors, UnitErrors
+from .standardized_errors import StandardizedErrors
+from .unit_errors import UnitErrors
 
 
 @torch.no_grad()

@@ -1,26 +1,29 @@
-"""Forecast errors as `evaluate` metrics that work offline and keep running sums instead of forecasts."""
+"""What this package's `evaluate` metrics share: they work offline and keep running sums instead of forecasts.
+
+Each metric is a module of its own beside this one, which `evaluate.load(path)` loads.
+"""
+
+from abc import ABC, abstractmethod
 
 import datasets
 import evaluate
 import numpy as np
 import torch
 
-from .errors_per_window import mean_errors, window_errors
-from .series_errors import SeriesErrors
 
-
-_CITATION = "MASE and sMAPE: Hyndman and Koehler, Another look at measures of forecast accuracy, 2006."
-
-
-class _RunningMetric(evaluate.Metric):
+class RunningMetric(evaluate.Metric, ABC):
     """A metric over batches of `[B, S, C]` forecasts, in memory that does not grow."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._reset()
 
     def _info(self) -> evaluate.MetricInfo:
         series = datasets.Sequence(datasets.Sequence(datasets.Value("float32")))
         return evaluate.MetricInfo(
             description=type(self).__doc__,
-            citation=_CITATION,
-            inputs_description="predictions and references: [B, S, C]; observed (optional): [B, S, C], 1 where known",
+            citation="MASE and sMAPE: Hyndman and Koehler, Another look at measures of forecast accuracy, 2006.",
+            inputs_description="predictions and references: [B, S, C]; a reference that is NaN is not known",
             features=datasets.Features({"predictions": series, "references": series}),
         )
 
@@ -29,11 +32,12 @@ class _RunningMetric(evaluate.Metric):
 
         Args:
             predictions: forecasts `[B, S, C]`.
-            references: the truth, same shape.
-            observed: same shape, 1 where the truth is known; all of it where `None`.
+            references: the truth, same shape, NaN where unknown.
+            observed: same shape, 1 where the truth is known, in place of NaN.
         """
-        observed = None if observed is None else torch.as_tensor(observed)
-        self._update(torch.as_tensor(predictions), torch.as_tensor(references), observed)
+        predictions, references = (torch.as_tensor(np.asarray(part)) for part in (predictions, references))
+        observed = ~references.isnan() if observed is None else torch.as_tensor(observed).bool()
+        self._update(predictions, references, observed)
 
     def compute(self, *, predictions=None, references=None, observed=None, **kwargs) -> dict[str, float]:
         """The metric over all batches added, and over `predictions` if given; then starts anew.
@@ -50,48 +54,11 @@ class _RunningMetric(evaluate.Metric):
     def _compute(self, **kwargs):
         raise NotImplementedError("running sums: see compute")
 
+    @abstractmethod
+    def _reset(self) -> None: ...
 
-class StandardizedErrors(_RunningMetric):
-    """MSE and MAE on standardised values, over all windows, steps and channels: what papers report."""
+    @abstractmethod
+    def _update(self, predictions: torch.Tensor, references: torch.Tensor, observed: torch.Tensor) -> None: ...
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self._reset()
-
-    def _reset(self) -> None:
-        self._sums = torch.zeros(1, 3, dtype=torch.float64)
-
-    def _update(self, predictions, references, observed) -> None:
-        self._sums += window_errors(predictions, references, observed).sum(dim=0)
-
-    def _result(self) -> dict[str, float]:
-        return mean_errors(self._sums)
-
-
-class UnitErrors(_RunningMetric):
-    """MAE, RMSE, sMAPE (0 to 200 %) and MASE in the data's own units, averaged over channels.
-
-    Args:
-        naive_errors: per channel, mean absolute change over one season of the train rows; what MASE divides by.
-    """
-
-    def __init__(self, naive_errors: np.ndarray, **kwargs):
-        super().__init__(**kwargs)
-        self._naive_errors = np.asarray(naive_errors, dtype=np.float64)
-        self._reset()
-
-    def _reset(self) -> None:
-        self._errors = SeriesErrors(len(self._naive_errors))
-
-    def _update(self, predictions, references, observed) -> None:
-        windows, _, channels = references.shape
-        observed = torch.ones_like(references) if observed is None else observed
-        forecast, truth, known = (
-            part.transpose(1, 2).flatten(0, 1).numpy()
-            for part in (predictions.double(), references.double(), observed.bool())
-        )
-        self._errors.add(np.tile(np.arange(channels), windows), forecast, truth, np.ones(len(truth)), known)
-
-    def _result(self) -> dict[str, float]:
-        overall = self._errors.overall(self._naive_errors)
-        return {name: overall[name] for name in ("mae", "rmse", "smape", "mase")}
+    @abstractmethod
+    def _result(self) -> dict[str, float]: ...
