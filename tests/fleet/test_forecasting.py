@@ -247,7 +247,7 @@ def test_folders_that_cannot_be_used(tmp_path):
 def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
     fleet([30, 40]).to_parquet(tmp_path / "in.parquet")
     (tmp_path / "out.parquet").write_text("mine")
-    with pytest.raises(InputError, match="exists: name another --output, or pass --overwrite"):
+    with pytest.raises(InputError, match="exists: name another `output`, or pass `overwrite=True`"):
         forecast_fleet(forecaster(), tmp_path / "in.parquet", tmp_path / "out.parquet")
 
     def full(self, table):

@@ -323,6 +323,19 @@ def test_an_index_of_timestamps_becomes_the_time_column(hourly):
     frames_close(hourly.predict(wide().set_index("date")), hourly.predict(wide()))
 
 
+def test_rows_of_a_benchmark_are_taken_as_they_are(hourly):
+    forecaster = trained_on(wide())
+    forecaster.processor.regularized = False
+    frame = wide().drop(index=[260, 270])
+    forecast = forecaster.predict(frame)
+    close(forecast[NAMES].to_numpy(), by_hand(forecaster, frame[NAMES].to_numpy()))
+    assert forecast["date"].iloc[0] == pd.Timestamp("2024-01-13 12:00")
+    with pytest.raises(InputError, match="not in order of time"):
+        forecaster.predict(frame[::-1])
+    with pytest.raises(InputError, match=r"steps of 'h', .* are 'D' apart"):
+        forecaster.predict(wide("D"))
+
+
 def test_calendar_features_are_those_of_the_training_windows():
     data = make_windows(load_series(wide()), CONTEXT, HORIZON).with_time_features()
     origin = data.test.first_origin

@@ -31,6 +31,7 @@ def read_history(
         ahead: how many steps after the last ones timestamps are needed for.
         options: for [`read_panel`].
     """
+    options = {"regularize": settings.get("regularized", True)} | options
     panel = read_panel(
         table,
         "history",
@@ -41,6 +42,8 @@ def read_history(
         ahead=ahead,
         **options,
     )
+    if panel.times is not None and not panel.is_regular and (np.diff(panel.times) < np.timedelta64(0)).any():
+        raise InputError("the rows of 'history' are not in order of time: sort them")
     warn_of_codes(panel.name, panel.target_columns, panel.values, "leave their cells empty")
     return panel
 

@@ -121,6 +121,7 @@ def backtest(
         freq=freq,
         time_zone=time_zone,
         duplicates=duplicates,
+        regularize=True,
     )
     channels = Channels.of(panel, vars(processor), scaling)
     _check_columns(panel)

@@ -43,6 +43,7 @@ class Panel:
         freq, grid: how far apart steps are; `None` where rows are equal steps.
         clock: how timestamps are read and written.
         has_dates: whether the time column held dates (`datetime.date`).
+        is_regular: whether steps are those of the grid; otherwise rows are, as they come, up to the last timestamp.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Panel:
     grid: Grid | None
     clock: Clock | None
     has_dates: bool = False
+    is_regular: bool = True
 
     @property
     def num_groups(self) -> int:
@@ -120,7 +122,7 @@ class Panel:
             times, number = np.unique(times, return_inverse=True)
         first, last = int(number.min()), int(number.max())
         steps = last - first + 1
-        if self.grid is not None:
+        if self.grid is not None and self.is_regular:
             self._check_left_out(len(np.unique(number)), steps)
             times = self.grid.times(np.arange(first, last + 1), self.phase[0])
         values = np.full((steps, self.num_groups, self.values.shape[1]), np.nan)
@@ -171,7 +173,7 @@ def read_panel(
         missing_values: values that mean missing.
         ahead: how many steps after the last ones timestamps are needed for.
         in_common: whether all series must lie on one grid; otherwise each may lie on its own, of the same frequency.
-        regularize: `False` keeps the rows of a wide table as equal steps in the order that they have.
+        regularize: `False` takes the rows of a wide table (with `known`, of its columns) as steps, as they come.
 
     Raises:
         InputError: the table cannot be read; a series has two rows at one time, rows off the grid or further apart,
@@ -186,20 +188,23 @@ def read_panel(
     clock = times = grid = None
     if time is not None:
         clock, times = Clock.read(frame[time], codes, time_zone=time_zone, freq=freq)
-    is_sorted = regularize or ids is not None
-    if is_sorted:
+    is_known = not known or set(columns.target_columns) == set(known.get("columns", ()))
+    is_regular = regularize or ids is not None or not is_known
+    if is_regular:
         codes, times, values = _in_order(codes, times, values, columns, duplicates, name)
     first = np.concatenate([[0], np.cumsum(np.bincount(codes))])
     number, phase = np.arange(len(codes)) - first[codes], np.zeros(len(codes), dtype=np.int64)
     if times is not None:
-        freq = _frequency(times, first, freq, in_common or not is_sorted, name if is_sorted else None)
+        freq = _frequency(times, first, freq, in_common or not is_regular, name if is_regular else None)
     if times is not None and freq is not None:
-        steps = times if is_sorted else np.unique(times)
-        borders = first if is_sorted else np.array([0, len(steps)])
+        steps = times if is_regular else np.unique(times)
+        borders = first if is_regular else np.array([0, len(steps)])
         grid = Grid(steps, freq, ahead)
         _check_grid(grid, steps, borders, in_common, lambda code: _called(name, columns.id_column, ids, code))
-        if is_sorted:
+        if is_regular:
             number, phase = grid.number, grid.phase
+        else:
+            number, phase = number + grid.number[-1] - number[-1], np.full_like(phase, grid.phase[-1])
     return Panel(
         name=name,
         columns=tuple(frame.columns),
@@ -213,9 +218,10 @@ def read_panel(
         times=times,
         phase=phase[first[1:] - 1],
         freq=freq if times is not None else None,
-        grid=grid if is_sorted else None,
+        grid=grid,
         clock=clock,
         has_dates=columns.has_dates,
+        is_regular=is_regular,
     )
 
 
