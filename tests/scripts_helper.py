@@ -1,6 +1,7 @@
 """Running a script in this process, as a user would on the command line, on a small file."""
 
 import runpy
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,6 +12,19 @@ from timedistill_hf.data import synthetic_series
 
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+_SCRIPTS_OF = {"fleet": "forecast_fleet", "push": "push_model"}
+
+
+def as_script(command: str) -> tuple[str, list[str]]:
+    """The script and the flags of a command of the documents, `timedistill VERB ...` or `... scripts/x.py ...`."""
+    parts = shlex.split(command)
+    if parts[0] == "timedistill":
+        verb = parts[1]
+        return f"{_SCRIPTS_OF.get(verb, verb.replace('-', '_'))}.py", parts[2:]
+    place = next(place for place, part in enumerate(parts) if part.startswith("scripts/"))
+    return Path(parts[place]).name, parts[place + 1 :]
 
 
 def generated_csv(folder: Path, rows: int) -> Path:

@@ -1,10 +1,9 @@
 """docs/teacher_store.md: its commands and its Python run as written, one after the other; its sizes are computed."""
 
 import re
-import shlex
 from pathlib import Path
 
-from tests.scripts_helper import run
+from tests.scripts_helper import as_script, run
 from timedistill_hf._utils.readable import readable_bytes
 from timedistill_hf.data.benchmarks import BENCHMARKS
 from timedistill_hf.teachers import get_family
@@ -46,14 +45,12 @@ def test_the_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("timedistill_hf.plots.run.plot_run", lambda *_: [])
     logs = []
     for command in COMMANDS:
-        parts = shlex.split(command)
-        script = next(part for part in parts if part.startswith("scripts/"))
-        flags = parts[parts.index(script) + 1 :]
+        script, flags = as_script(command)
         if "distill" in script:
             flags += ["--members", '{"architecture": "linear", "ridge": true}', "--controls", "none"]
         if "train_teacher" in script:
             flags += ["--max_steps", "2"]
-        run(monkeypatch, Path(script).name, *flags, *([] if "write" in script else ["--disable_tqdm", "true"]))
+        run(monkeypatch, script, *flags, *([] if "write" in script else ["--disable_tqdm", "true"]))
         captured = capsys.readouterr()
         logs.append(captured.out + captured.err)
     assert len(logs) == 7

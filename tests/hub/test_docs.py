@@ -2,13 +2,12 @@
 
 import os
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tests.scripts_helper import generated_csv
+from tests.scripts_helper import as_script, generated_csv
 from timedistill_hf.data import synthetic_series
 
 from .test_training import TEACHER, script
@@ -30,9 +29,7 @@ def in_folder(folder, kind, text):
             exec(text, {})
             return ""
         for line in text.splitlines():
-            python, name, *arguments = shlex.split(line)
-            assert python == "python", line
-            name = name.removeprefix("scripts/")
+            name, arguments = as_script(line)
             short = {"distill.py": [*SHORT, *LINEAR], "train_teacher.py": SHORT}.get(name, [])
             is_trained = name == "train_teacher.py" or (name == "distill.py" and "--teacher" not in arguments)
             short = [*short, *TEACHER] if is_trained else short

@@ -10,6 +10,8 @@ from unittest import mock
 
 import pandas as pd
 
+from tests.scripts_helper import as_script
+
 from .test_training import script
 
 
@@ -26,12 +28,12 @@ def run_block(folder, kind, text):
         if kind == "python":
             exec(text, {})
             return "", ""
-        _, name, *arguments = shlex.split(text)
-        if name.startswith("examples/"):
+        if text.startswith("python examples/"):
+            _, name, *arguments = shlex.split(text)
             with mock.patch.object(sys, "argv", [name, *arguments]):
                 runpy.run_path(str(ROOT / name), run_name="__main__")
             return "", ""
-        name = name.removeprefix("scripts/")
+        name, arguments = as_script(text)
         code, printed, errors = script(name, *arguments, *(SHORT if name == "distill.py" else []))
         return printed, errors if code else ""
     finally:

@@ -63,7 +63,7 @@ def distill(
     """Distil a teacher into a small student: train, choose on validation, score on test and save.
 
         result = distill("my.csv", teacher="patchtst", prediction_length=96, output_dir="runs/mine")
-        result.forecaster.predict("history.csv")
+        result.forecaster.predict(pandas.read_csv("my.csv"))
 
     A run that was interrupted goes on when it is called again in the same way. All processes must call this.
 
