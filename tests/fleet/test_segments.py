@@ -101,7 +101,7 @@ def test_a_folder_holds_the_table(model, source, tmp_path, two_series_a_file):
         "parquet", data_dir=str(folder), split="train", cache_dir=tmp_path / "cache"
     ).to_pandas()
     assert frame["item"].tolist() == pd.read_parquet(folder)["item"].tolist()
-    with pytest.raises(InputError, match=r"out' exists: name another --output, or pass --overwrite"):
+    with pytest.raises(InputError, match=r"out' exists: name another `output`, or pass `overwrite=True`"):
         forecast_fleet(model, source, folder)
 
 
@@ -164,7 +164,7 @@ def test_unfinished_forecasts_of_something_else(model, source, tmp_path, two_ser
     before = state_of(folder)
     changed, table, options = change(model, source)
     with pytest.raises(
-        InputError, match=rf"holds unfinished forecasts of another plan .*there -> here.: {name}: .*--overwrite"
+        InputError, match=rf"holds unfinished forecasts of another plan .*there -> here.: {name}: .*`overwrite=True`"
     ):
         forecast_fleet(changed, table, folder, **options)
     assert state_of(folder) == before
@@ -212,9 +212,9 @@ def test_a_second_run_at_once_is_refused(model, source, tmp_path):
 
 
 def test_parts_of_killed_runs_beside_a_file_go_after_a_day(model, source, tmp_path):
-    old, new = (tmp_path / f".{letter * 16}-0-out.parquet" for letter in "ab")
+    old, new = (tmp_path / f".{letter * 16}-out.parquet" for letter in "ab")
     for path in (old, new, tmp_path / ".mine-out.parquet"):
-        path.write_text("part")
+        path.mkdir()
     os.utime(old, (0, 0))
     forecast_fleet(model, source, tmp_path / "out.parquet")
     assert not old.exists()

@@ -79,17 +79,10 @@ def read_columns(
     Raises:
         InputError: the table cannot be read, or what a column is for is not clear.
     """
-    frame, id_column = plain_table(table, name, id_column, timestamp_column)
+    targets = [target_columns] if isinstance(target_columns, str) else list(target_columns or [])
+    frame, id_column, timestamp_column = choose_columns(table, name, id_column, timestamp_column, targets, known)
     if len(frame) == 0:
         raise InputError(f"{name!r} has no rows: expected one a time step")
-    targets = [target_columns] if isinstance(target_columns, str) else list(target_columns or [])
-    others = [column for column in frame.columns if column not in targets]
-    if id_column is None and known.get("id_column") in others:
-        id_column = known["id_column"]
-    if timestamp_column is None and known.get("timestamp_column") in others:
-        timestamp_column = known["timestamp_column"]
-    timestamp_column = timestamp_column or find_timestamp_column(frame)
-    check_roles(frame, timestamp_column, id_column, targets, name)
     frame = _without_saved_index(frame, (timestamp_column, id_column, *targets), name)
     if id_column is not None:
         _check_ids(frame, id_column, timestamp_column, name)
@@ -102,15 +95,35 @@ def read_columns(
     return TableColumns(_read_numbers(frame, targets, name), id_column, timestamp_column, targets, has_dates)
 
 
-def check_roles(
+def choose_columns(
+    table: "Table",
+    name: str,
+    id_column: str | None,
+    timestamp_column: str | None,
+    targets: list[str],
+    known: Mapping = NOTHING_KNOWN,
+) -> tuple[pd.DataFrame, str | None, str | None]:
+    """The table with plain names, its column of ids and that of time, where it has them; see [`read_columns`]."""
+    frame, id_column = plain_table(table, name, id_column, timestamp_column)
+    others = [column for column in frame.columns if column not in targets]
+    if id_column is None and known.get("id_column") in others:
+        id_column = known["id_column"]
+    if timestamp_column is None and known.get("timestamp_column") in others:
+        timestamp_column = known["timestamp_column"]
+    timestamp_column = timestamp_column or find_timestamp_column(frame)
+    if len(frame.columns):
+        _check_roles(frame, timestamp_column, id_column, targets, name)
+    return frame, id_column, timestamp_column
+
+
+def _check_roles(
     frame: pd.DataFrame,
     timestamp_column: str | None,
     id_column: str | None,
-    target_columns: list[str] | None,
+    targets: list[str],
     source: str,
 ) -> None:
     """Raise an [`InputError`] where a column that was named is not there, or has two roles."""
-    targets = target_columns or []
     for column in (timestamp_column, id_column, *targets):
         if column is not None and column not in frame.columns:
             nearest = did_you_mean(column, frame.columns)

@@ -59,7 +59,7 @@ class Extents:
         raise InputError(
             f"the rows of {id_column} {identifier.as_py()!r} are not all together: they end at row "
             f"{self.ends[first] - 1} and begin again at row {self.first[second]} ({len(again)} series are so); sort "
-            f"the table by {id_column!r}, or forecast it in memory with scripts/forecast.py --each_series"
+            f"the table by {id_column!r}, or forecast it in memory with Forecaster.predict"
         )
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,8 @@ from ...teachers.frozen import fingerprint_of, settings_of
 from .extents import Extents, find_extents, join_extents, shares
 from .processes import peak_memory, process_state, together
 from .reading import FleetReader, find_columns
-from .segments import SegmentFolder, Segments, check_fleet_files
+from .segments import Forecasts, SegmentFolder, Segments, check_fleet_files, write_file, write_segments
 from .table import FleetTable
-from .writing import Forecasts, write_file, write_segments
 
 
 if TYPE_CHECKING:
@@ -84,27 +83,27 @@ def forecast_fleet(
     batch_size: int | None = None,
     overwrite: bool = False,
 ) -> FleetReport:
-    """What `Forecaster.predict_df` gives of a long table, Parquet to Parquet, in memory that does not grow with it.
+    """What `Forecaster.predict` gives of a long table, Parquet to Parquet, in memory that does not grow with it.
 
     The rows of a series must be neighbours; series, and rows within one, may be in any order. Ids and times are read
     first, to find the series (of each its id and 20 bytes are kept), then each series' last look-back, in chunks of
     whole series. Under several processes (`accelerate launch`) all must call this; each forecasts neighbouring series,
-    about as many rows as the others, and the main one joins their parts, or, in a folder, has nothing to join.
+    about as many rows as the others, in files that the main one joins, or that stay as they are in a folder.
 
     Args:
-        forecaster: refreshed first, since a run that goes on is known by the weights that its model has now.
+        forecaster: refreshed first, since a resumed run is known by the weights that its model has now.
         input: a file, or a folder of files with the same columns, read in the order of their names; a series may go on
             in the next file.
-        output: a `.parquet` file, written under another name and moved into place; or a folder, new, empty or of a run
-            that was cut off, which is gone on with: its files hold about a million forecasts each, in order.
+        output: a `.parquet` file, written under another name and moved into place; or a folder, new, empty or of an
+            interrupted run, which is resumed: its files hold about a million forecasts each, in order.
         id_column, timestamp_column, target_columns, freq, time_zone, scaling, duplicates, batch_size: as of
-            `predict_df`; the time column holds timestamps or dates, not text. Where neither `freq` nor the model says
+            `predict`; the time column holds timestamps or dates, not text. Where neither `freq` nor the model says
             how far apart steps are, it is found in the last look-back of the longest series.
         overwrite: replace `output` if it is there; of a folder, the files that this function writes.
 
     Raises:
         InputError: the table cannot be read, the rows of a series are not together, no frequency is known, or as of
-            `predict_df`. Of several processes only the main one raises it, the others a `SystemExit` of code 2.
+            `predict`. Of several processes only the main one raises it, the others a `SystemExit` of code 2.
     """
     begin = time.perf_counter()
     state = process_state()
@@ -126,13 +125,20 @@ def forecast_fleet(
     def forecasts(bar: tqdm) -> Forecasts:
         return lambda series: _forecasts(forecaster, reader, extents, series, batch_size, bar)
 
+    segments = Segments.of(len(weights), forecaster.processor.prediction_length)
     num_done = 0
     if target.suffix.lower() == ".parquet":
-        share = shares(weights, state.num_processes)[state.process_index]
-        with _progress(state, share.stop - share.start) as bar:
-            write_file(state, target, reader.schema, share, forecasts(bar))
+        with _progress(state, len(weights)) as bar:
+            write_file(state, target, segments, weights, reader.schema, forecasts(bar))
     else:
-        num_done = _fill(state, SegmentFolder(target), forecaster, table, reader, weights, overwrite, forecasts)
+        with ExitStack() as lock:
+            numbers = _begin(
+                state, SegmentFolder(target), segments, _fingerprints(forecaster, reader), overwrite, lock
+            )
+            work = sum(segments.series(number).stop - segments.series(number).start for number in numbers)
+            num_done = len(weights) - work
+            with _progress(state, work) as bar:
+                write_segments(state, target, segments, numbers, weights, reader.schema, forecasts(bar))
     return FleetReport(
         num_series=extents.num_series,
         num_rows=table.num_rows,
@@ -154,7 +160,8 @@ def _plan(
         if forecaster.model.config.model_type != TimeDistillConfig.model_type:
             raise InputError("a fleet is forecast series by series, which a teacher may not: use a student")
         table = FleetTable.open(input)
-        id_column, timestamp_column = find_columns(table, processor, options["id_column"], options["timestamp_column"])
+        roles = {name: options[name] for name in ("id_column", "timestamp_column", "target_columns")}
+        id_column, timestamp_column = find_columns(table, processor, **roles)
         share = shares(np.diff(table.first), state.num_processes)[state.process_index]
         rows = (int(table.first[share.start]), int(table.first[share.stop]))
         extents = find_extents(table, id_column, timestamp_column, rows)
@@ -171,44 +178,28 @@ def _plan(
     return table, extents, reader
 
 
-def _fill(
-    state: PartialState,
-    folder: SegmentFolder,
-    forecaster: "Forecaster",
-    table: FleetTable,
-    reader: FleetReader,
-    weights: np.ndarray,
-    overwrite: bool,
-    forecasts: Callable[[tqdm], Forecasts],
-) -> int:
-    """Write those files of the folder that are not there yet.
+def _begin(
+    state: PartialState, folder: SegmentFolder, segments: Segments, plan: dict, overwrite: bool, lock: ExitStack
+) -> list[int]:
+    """The files of the folder that are not there yet; it is locked by the main process."""
 
-    Returns:
-        How many series had been forecast before.
-    """
-    segments = Segments.of(len(weights), forecaster.processor.prediction_length)
-    with ExitStack() as lock:
+    def begin() -> list[int]:
+        lock.enter_context(folder.locked())
+        return folder.begin(segments, plan, overwrite)
 
-        def begin() -> list[int]:
-            lock.enter_context(folder.locked())
-            return folder.begin(segments, _fingerprints(forecaster, table, reader), overwrite)
-
-        numbers = together(state, lambda: begin() if state.is_main_process else [])
-        (numbers,) = broadcast_object_list([numbers])
-        if len(numbers) < len(segments):
-            done = len(segments) - len(numbers)
-            logger.info("%d of the %d files of %s are there: going on", done, len(segments), folder.path)
-        work = sum(segments.series(number).stop - segments.series(number).start for number in numbers)
-        with _progress(state, -(-work // state.num_processes)) as bar:
-            write_segments(state, folder, segments, numbers, weights, reader.schema, forecasts(bar))
-    return len(weights) - work
+    numbers = together(state, lambda: begin() if state.is_main_process else [])
+    (numbers,) = broadcast_object_list([numbers])
+    if len(numbers) < len(segments):
+        done = len(segments) - len(numbers)
+        logger.info("%d of the %d files of %s are there: the run is resumed", done, len(segments), folder.path)
+    return numbers
 
 
-def _fingerprints(forecaster: "Forecaster", table: FleetTable, reader: FleetReader) -> dict:
-    """What the forecasts hang on: by these a run that was cut off is known again."""
+def _fingerprints(forecaster: "Forecaster", reader: FleetReader) -> dict:
+    """Fingerprints of the inputs, by which an interrupted run is known again."""
     processor = json.dumps(forecaster.processor.to_dict(), sort_keys=True, default=str)
     model = (settings_of(forecaster.model.config), processor)
-    files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in table.paths]
+    files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in reader.table.paths]
     return {
         "model": fingerprint_of(model, forecaster.model.state_dict()),
         "input": files,
@@ -240,7 +231,8 @@ def _forecasts(
 
 @contextmanager
 def _progress(state: PartialState, num_series: int) -> Iterator[tqdm]:
-    """A bar of the main process's series; of what the reader warns of, the first few."""
+    """A bar of the main process's share of the series; of what the reader warns of, the first few."""
+    num_series = -(-num_series // state.num_processes)
     many = f", {state.num_processes} processes" if state.num_processes > 1 else ""
     with (
         _few_warnings(),

@@ -10,10 +10,8 @@ import pyarrow as pa
 from ..._utils.errors import InputError, listed
 from ...data.channels import Channels, read_history
 from ...data.processor import TimeDistillProcessor
-from ...tables.cells import find_timestamp_column
-from ...tables.columns import check_roles
+from ...tables.columns import choose_columns
 from ...tables.output import forecast_frame
-from ...tables.table import plain_table
 from .extents import Extents
 from .table import FleetTable
 
@@ -32,32 +30,35 @@ _IDS = (
 
 
 def find_columns(
-    table: FleetTable, processor: TimeDistillProcessor, id_column: str | None, timestamp_column: str | None
+    table: FleetTable,
+    processor: TimeDistillProcessor,
+    *,
+    id_column: str | None,
+    timestamp_column: str | None,
+    target_columns: list[str] | None,
 ) -> tuple[str, str]:
-    """The columns of ids and of time, by the rules of `predict_df`.
+    """The columns of ids and of time, by the rules of [`read_columns`].
 
     Raises:
         InputError: there is none, or the time is text, which is not read alike in all parts of a table.
     """
     source, names = str(table.paths[0]), table.schema.names
-    empty, id_column = plain_table(table.to_pandas(table.schema.empty_table()), source, id_column, timestamp_column)
-    id_column = id_column or (processor.id_column if processor.id_column in names else None)
+    empty = table.to_pandas(table.schema.empty_table())
+    _, id_column, timestamp_column = choose_columns(
+        empty, source, id_column, timestamp_column, target_columns or [], vars(processor)
+    )
     if id_column is None:
         raise InputError(
-            f"{source!r} has no known id column: name it with --id_column, one of {listed(names)} (a wide table, one "
-            "column a series, is for scripts/forecast.py --each_series)"
+            f"{source!r} has no known id column: name it with `id_column`, one of {listed(names)} (a wide table, one "
+            "column a series, is for Forecaster.predict)"
         )
-    if timestamp_column is None and processor.timestamp_column in names:
-        timestamp_column = processor.timestamp_column
-    timestamp_column = timestamp_column or find_timestamp_column(empty)
     if timestamp_column is None:
-        raise InputError(f"{source!r} has no known time column: name it with --timestamp_column")
-    check_roles(empty, timestamp_column, id_column, None, source)
+        raise InputError(f"{source!r} has no known time column: name it with `timestamp_column`")
     kind = table.schema.field(timestamp_column).type
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         raise InputError(
             f"the time column {timestamp_column!r} of {source!r} holds {kind}: write timestamps or dates, such as "
-            "those of pandas.to_datetime, or name another --timestamp_column"
+            "those of pandas.to_datetime, or give another timestamp_column"
         )
     ids = table.schema.field(id_column).type
     ids = ids.value_type if pa.types.is_dictionary(ids) else ids
