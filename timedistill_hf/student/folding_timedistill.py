@@ -97,7 +97,7 @@ def fold(model: TimeDistillForPrediction, dtype: torch.dtype | None = None) -> T
         return copy.deepcopy(model).to(dtype).eval()
     unmerged = _assemble(model, parts, dtype)
     if _can_merge(parts):
-        parts = _merge(parts)
+        parts = merge_linear(parts)
     elif len(parts) == 1 and parts[0].config.normalization == "none":
         _scale_outputs(parts[0].backbone, parts[0].weight)
         parts = [replace(parts[0], weight=1.0)]
@@ -155,7 +155,7 @@ def _can_merge(parts: list[Part]) -> bool:
     return takes_its_weight or linear[0].config.architecture in ("periodic", "cycle")
 
 
-def _merge(parts: list[Part]) -> list[Part]:
+def merge_linear(parts: list[Part]) -> list[Part]:
     """One part with the sum of all linear maps, the cores that are left of residual parts, the rest as it is."""
     affine = [part for part in parts if part.is_affine]
     matrix, bias = linear_map_of(affine, parts[0].config)

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from .backbones_timedistill import MLPBranch, moving_average
-from .configuration_timedistill import TimeDistillConfig
-from .folding_timedistill import Part, fold, follows_level, linear_map_of, of_centred, student_parts
+from .configuration_timedistill import MLP_ARCHITECTURES, TimeDistillConfig
+from .folding_timedistill import Part, fold, follows_level, linear_map_of, merge_linear, of_centred, student_parts
 from .modeling_timedistill import TimeDistillForPrediction
 from .normalization_timedistill import REVIN_EPS, fill_missing
 
@@ -115,22 +115,22 @@ class FusedLinear(nn.Module):
 
 
 class FusedMLP(nn.Module):
-    """One or two MLP branches, and the linear path beside them, as products on the window itself.
+    """One or two MLP branches as products on the window itself.
 
     `hidden = gain * norm(x @ encoder.T) + offset` with gain `[C, H]` of a batch norm, `[H]` of a layer norm, absent
     without; the forecast is `relu(hidden) @ decoder.T + decoder_bias`. The level that is given back is two hidden
     units more, since `relu(a) - relu(-a) = a`, which is quicker than a product of its own. Where the hidden layer is
-    normalised within itself, or the residual form has a linear path, it is a part of `x @ linear.T`, which is added.
+    normalised within itself it is that product, `x @ linear.T`.
 
     Args:
-        part: an MLP, a two-branch MLP, or a residual form with such a core.
+        part: an MLP or a two-branch MLP.
         is_centred: whether the windows that it is given have had their level (and scale) taken out, which then is
             given back elsewhere.
     """
 
     def __init__(self, part: Part, is_centred: bool):
         super().__init__()
-        backbone = part.backbone.core if part.config.architecture == "residual" else part.backbone
+        backbone = part.backbone
         is_split = part.config.architecture == "two_branch"
         branches = [backbone.seasonal, backbone.trend] if is_split else [backbone]
         encoders = [branch.encoder.weight for branch in branches]
@@ -143,18 +143,13 @@ class FusedMLP(nn.Module):
         decoder_bias = sum(branch.decoder.bias for branch in branches)
         gain, offset = _hidden_norm(branches, part.config.hidden_norm)
         linear = None
-        if part.config.architecture == "residual":
-            linear = part.backbone.projection.weight
-            decoder_bias = decoder_bias + part.backbone.projection.bias
         if not is_centred and part.config.normalization != "none":
             encoder = of_centred(encoder, part.level)
-            level = part.level.unsqueeze(0)
-            if linear is not None:
-                linear = of_centred(linear, part.level) + level
-            elif part.config.hidden_norm == "layernorm":
+            level = weight * part.level.unsqueeze(0)
+            if part.config.hidden_norm == "layernorm":
                 linear = level
             else:
-                encoder, gain, offset, decoder = _with_level(encoder, gain, offset, decoder, weight * level)
+                encoder, gain, offset, decoder = _with_level(encoder, gain, offset, decoder, level)
         self.num_branches = len(branches)
         self.layer_norm_eps = branches[0].norm.eps if part.config.hidden_norm == "layernorm" else None
         self.register_buffer("bias", _encoder_bias(branches) if part.config.hidden_norm == "layernorm" else None)
@@ -164,7 +159,7 @@ class FusedMLP(nn.Module):
         self.register_buffer("offset", offset)
         self.register_buffer("decoder", decoder.T.contiguous().T)
         self.register_buffer("decoder_bias", weight * decoder_bias)
-        self.register_buffer("linear", None if linear is None else (weight * linear).T.contiguous().T)
+        self.register_buffer("linear", linear)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         hidden = F.linear(values, self.encoder)
@@ -190,7 +185,8 @@ class NormalizedPart(nn.Module):
         self.register_buffer("gain", normalization.weight.unsqueeze(1) if normalization.affine else None)
         self.register_buffer("shift", normalization.bias.unsqueeze(1) if normalization.affine else None)
         self.weight = part.weight
-        self.backbone = _WithFeature(FusedMLP(part, is_centred=True)) if _is_mlp(part) else part.backbone
+        is_mlp = part.config.architecture in MLP_ARCHITECTURES
+        self.backbone = _WithFeature(FusedMLP(part, is_centred=True)) if is_mlp else part.backbone
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         if self.kind == "none":
@@ -238,8 +234,10 @@ def fuse(model: TimeDistillForPrediction) -> FusedStudent:
     if not _is_student(model):
         raise ValueError(f"{type(model).__name__} cannot be fused: expected a TimeDistillForPrediction")
     dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
-    parts = [_fused_part(part) for part in student_parts(fold(model, torch.float64))]
-    parts = parts or [FusedLinear([], model.config)]
+    parts = student_parts(fold(model, torch.float64))
+    if any(part.has_linear_path for part in parts):
+        parts = merge_linear(parts)
+    parts = [_fused_part(part) for part in parts] or [FusedLinear([], model.config)]
     return FusedStudent(model.config, parts, follows_level(model)).to(dtype).to(model.device)
 
 
@@ -256,14 +254,9 @@ def _is_student(model: nn.Module) -> bool:
 def _fused_part(part: Part) -> nn.Module:
     if part.is_affine:
         return FusedLinear([part], part.config)
-    if part.is_scaled or not _is_mlp(part):
+    if part.is_scaled or part.config.architecture not in MLP_ARCHITECTURES:
         return NormalizedPart(part)
     return FusedMLP(part, is_centred=False)
-
-
-def _is_mlp(part: Part) -> bool:
-    form = part.config.core if part.config.architecture == "residual" else part.config.architecture
-    return form in ("mlp", "two_branch")
 
 
 def _averaging(length: int, kernel_size: int) -> torch.Tensor:
