@@ -149,7 +149,7 @@ def test_a_configuration_is_replaced_on_request_only(hub, client, tmp_path):
     files = hub.files("user/again", "dataset")
     extra = {"x/train-00001-of-00002.parquet": files["x/train-00000-of-00001.parquet"]}
     hub.repositories["dataset", "user/again"].add("main", "as if it had had two files", files | extra)
-    with pytest.raises(InputError, match=r"has a configuration 'x' already: name another with --config_name, or pass"):
+    with pytest.raises(InputError, match=r"has a configuration 'x' already: name another `config_name`, or pass"):
         client.run(host, tmp_path / "b.csv", "user/again", config_name="x")
     client.run(host, tmp_path / "b.csv", "user/again", config_name="x", overwrite=True, license="mit")
     assert set(hub.files("user/again", "dataset")) == set(files)

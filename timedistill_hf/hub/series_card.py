@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from huggingface_hub import DatasetCard, DatasetCardData
 from tabulate import tabulate
 
@@ -39,6 +38,11 @@ class HostedSeries:
     series: "Series"
     split: "Split"
     is_split_given: bool
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """First step and last + 1 of training, validation and test."""
+        return [self.split.train, self.split.validation, self.split.test]
 
 
 def with_series(
@@ -88,16 +92,23 @@ def _new_card(repo_id: str) -> DatasetCard:
 
 def _describe(repo_id: str, hosted: HostedSeries) -> str:
     series, config = hosted.series, hosted.config_name
-    missing = series.values.isnan().double().mean().item()
+    steps = ", ".join(f"{start:,} to {end:,}" for start, end in hosted.ranges)
+    counts = ",".join(str(end - start) for start, end in hosted.ranges)
+    form = "wide: one column a channel"
+    if series.id_column is not None:
+        form = f"long: ids in `{series.id_column}`, values in {_names(series.target_columns)}"
     rows = [
         ["rows", f"{hosted.num_rows:,}"],
         ["time steps", f"{series.num_rows:,}"],
         ["channels", f"{series.num_channels:,}: {_names(series.columns)}"],
         ["time", _time(series)],
         ["season", f"{series.season} steps" if series.season > 1 else "none known"],
-        ["missing values", f"{missing:.2%}"],
-        ["form", _form(series)],
-        ["training, validation, test", _steps(hosted)],
+        ["missing values", f"{series.values.isnan().double().mean().item():.2%}"],
+        ["form", form],
+        [
+            "training, validation, test",
+            f"steps {steps}, the last not included{'' if hosted.is_split_given else ' (70 / 10 / 20 %)'}",
+        ],
         ["licence", hosted.license],
         ["fingerprint", f"`{series.fingerprint()}`"],
     ]
@@ -108,7 +119,7 @@ def _describe(repo_id: str, hosted: HostedSeries) -> str:
         f'table = load_dataset("{repo_id}", "{config}", split="{SPLIT}")\n'
         f'series = load_series("{repo_id}", hub_config="{config}"{options})'
     )
-    command = f"python scripts/distill.py --dataset {repo_id} --hub_config {config} --split {_counts(hosted)}{flags}"
+    command = f"timedistill distill --dataset {repo_id} --hub_config {config} --split {counts}{flags}"
     parts = [
         f"## {config}",
         series.note and f"Note: {series.note}.",
@@ -129,29 +140,5 @@ def _time(series: "Series") -> str:
     if series.timestamps is None:
         return "no time column; rows are equal steps"
     every = f", every `{series.freq}`" if series.freq else ", on no regular grid"
-    first, last = (_stamp(series.timestamps[index]) for index in (0, -1))
+    first, last = (str(series.timestamps[end].astype("datetime64[s]")).replace("T", " ") for end in (0, -1))
     return f"column `{series.timestamp_column}`, {first} to {last}{every}"
-
-
-def _stamp(timestamp: np.datetime64) -> str:
-    return str(timestamp.astype("datetime64[s]")).replace("T", " ")
-
-
-def _form(series: "Series") -> str:
-    if series.id_column is None:
-        return "wide: one column a channel"
-    return f"long: ids in `{series.id_column}`, values in {_names(series.target_columns)}"
-
-
-def _counts(hosted: HostedSeries) -> str:
-    return ",".join(str(end - start) for start, end in _ranges(hosted))
-
-
-def _steps(hosted: HostedSeries) -> str:
-    steps = ", ".join(f"{start:,} to {end:,}" for start, end in _ranges(hosted))
-    how = "" if hosted.is_split_given else " (70 / 10 / 20 %)"
-    return f"steps {steps}, the last not included{how}"
-
-
-def _ranges(hosted: HostedSeries) -> list[tuple[int, int]]:
-    return [hosted.split.train, hosted.split.validation, hosted.split.test]
