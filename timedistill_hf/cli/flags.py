@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 
 _YES, _NO = ("yes", "true", "t", "y", "1"), ("no", "false", "f", "n", "0")
@@ -94,7 +95,8 @@ class Later:
         package, *path = self.module.split(".")
         folder = find_spec(package).submodule_search_locations[0]  # of a package on its own: nothing is imported
         source = Path(folder, *path).with_suffix(".py").read_text(encoding="utf-8")
-        (found,) = (node for node in ast.parse(source).body if getattr(node, "name", None) == self.name)
+        classes = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+        found = next(node for node in classes if node.name == self.name)
         for node in found.body:
             if isinstance(node, ast.AnnAssign):
                 options = {each.arg: each.value for each in getattr(node.value, "keywords", [])}
@@ -124,7 +126,7 @@ def _from_field(field: dataclasses.Field) -> Flag:
     return Flag(field.name, annotation, default, field.metadata.get("help", ""), _texts(field.metadata.get("choices")))
 
 
-def _from_source(node: ast.AnnAssign, options: dict[str, ast.expr]) -> Flag:
+def _from_source(node: ast.AnnAssign, options: dict[str, Any]) -> Flag:
     default = options.get("default", options.get("default_factory"))
     default = default.body if isinstance(default, ast.Lambda) else default
     metadata = options.get("metadata")

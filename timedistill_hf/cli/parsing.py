@@ -23,7 +23,7 @@ class _OneLine:
     """Of a parser: says what is wrong with the flags on one line."""
 
     def error(self, message: str):
-        self.exit(2, f"error: {message}; --help lists the flags\n")
+        self.exit(2, f"error: {message}; --help lists the flags\n")  # type: ignore[attr-defined]
 
 
 class _Parser(_OneLine, argparse.ArgumentParser):
