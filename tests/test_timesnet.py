@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoModelForTimeSeriesPrediction
 
 from timedistill_hf import TimesNetConfig, TimesNetForPrediction
 from timedistill_hf.models.modeling_timesnet import TimesNetInception, sinusoids, strongest_periods
@@ -186,66 +185,6 @@ def test_position_embedding():
     assert table[3].tolist() == pytest.approx([math.sin(3), math.cos(3), math.sin(3 / 10000 ** (2 / 3))], abs=1e-6)
 
 
-def test_a_window_sees_neither_the_others_nor_the_future():
-    model, x = tiny(), batch()
-    together = model(past_values=x)
-    alone = model(past_values=x[2:3])
-    assert torch.allclose(alone.prediction_outputs, together.prediction_outputs[2:3], atol=1e-5)
-    assert torch.allclose(alone.feature, together.feature[2:3], atol=1e-5)
-    told = model(past_values=x, future_values=torch.randn(4, S, C))
-    assert torch.equal(told.prediction_outputs, together.prediction_outputs)
-
-
-def test_training_reaches_every_parameter():
-    model = tiny(dropout=0.1).train()
-    model(past_values=batch(8), future_values=torch.randn(8, S, C)).loss.backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad.abs().max() > 1e-6, name
-
-
-def test_what_is_missing_cannot_be_seen():
-    model, x = tiny(), batch(2)
-    mask = torch.rand(2, L, C) > 0.3
-    first = model(past_values=torch.where(mask, x, torch.nan), past_observed_mask=mask)
-    again = model(past_values=torch.where(mask, x, 0.0), past_observed_mask=mask.float())
-    assert torch.isfinite(first.prediction_outputs).all()
-    assert torch.equal(first.prediction_outputs, again.prediction_outputs)
-    mean = (x * mask).sum(dim=1) / mask.sum(dim=1)
-    assert torch.allclose(first.loc[:, 0], mean, atol=1e-5)
-    unscaled = tiny(scaling=None)
-    filled = torch.where(mask, x, mean.unsqueeze(1))
-    assert torch.allclose(
-        unscaled(past_values=x, past_observed_mask=mask).prediction_outputs,
-        unscaled(past_values=filled).prediction_outputs,
-        atol=1e-4,
-    )
-
-
-def test_half_precision():
-    model, x = tiny(num_hidden_layers=1), batch()
-    single = model(past_values=x).prediction_outputs
-    with torch.autocast("cpu", torch.bfloat16):
-        mixed = model(past_values=x).prediction_outputs
-    half = model.to(torch.bfloat16)(past_values=x.to(torch.bfloat16)).prediction_outputs
-    assert half.dtype == torch.bfloat16
-    for other in (mixed, half):
-        assert (other.float() - single).abs().mean() < 0.05 * single.abs().mean()
-
-
-def test_loss_and_round_trip(tmp_path):
-    model = tiny(loss="mae")
-    x, y = batch(2), torch.randn(2, S, C)
-    output = model(past_values=x, future_values=y)
-    assert output.loss.item() == pytest.approx((output.prediction_outputs - y).abs().mean().item())
-    observed = torch.rand(2, S, C) > 0.4
-    masked = model(past_values=x, future_values=torch.where(observed, y, 0.0), future_observed_mask=observed).loss
-    assert masked.item() == pytest.approx((output.prediction_outputs - y)[observed].abs().mean().item())
-    model.save_pretrained(tmp_path)
-    loaded = AutoModelForTimeSeriesPrediction.from_pretrained(tmp_path)
-    assert torch.equal(loaded(past_values=x).prediction_outputs, output.prediction_outputs)
-    assert (tmp_path / "modeling_timesnet.py").is_file()
-
-
 def test_the_feature_is_the_end_of_each_channels_series():
     model, x = tiny(), batch(2)
     signal = Teacher(model, get_family("timesnet"))(past_values=x)
@@ -269,8 +208,3 @@ def test_the_feature_is_the_end_of_each_channels_series():
 def test_bad_configurations_are_named(overrides, message):
     with pytest.raises(Exception, match=message):
         TimesNetConfig(**overrides)
-
-
-def test_bad_inputs_are_named():
-    with pytest.raises(ValueError, match="has 18 steps of 3 channels: this TimesNet expects 19 steps of 3"):
-        tiny()(past_values=torch.randn(1, 18, 3))

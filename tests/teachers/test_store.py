@@ -167,7 +167,7 @@ def test_leftovers_of_killed_runs_are_removed_and_other_runs_left_alone(data, te
 def test_what_does_not_fit_is_refused_before_anything_is_written(data, teacher, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(store_folder.shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(InputError, match=r"takes 51\.0 kB as float32.*has 1\.00 kB free.*teacher_signal='live'"):
+    with pytest.raises(InputError, match=r"takes 51\.0 kB as float32.*has 1\.00 kB free.*teacher_signal=live"):
         store_signal(teacher, data.train, tmp_path)
     assert not list(tmp_path.rglob("*.safetensors"))
     other = make_windows(synthetic_series(400, CHANNELS), 40, HORIZON, SplitSpec(rows=(240, 80, 80)))

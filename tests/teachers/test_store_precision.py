@@ -91,7 +91,7 @@ def test_what_a_signal_holds_is_float32_where_it_is_used():
 @pytest.mark.parametrize(
     ("value", "dtype", "message"),
     [
-        (70_000.0, HALF, r"forecast of window 103 holds 70,000, float16 ends at 65,504: .*signal_dtype='float32'"),
+        (70_000.0, HALF, r"forecast of window 103 holds 70,000, float16 ends at 65,504: .*signal_dtype=float32"),
         (-1e30, HALF, r"forecast of window 103 holds -1e\+30, float16 ends at 65,504"),
         (float("nan"), HALF, r"forecast of window 103 holds nan: nothing can be learnt from that"),
         (float("inf"), torch.float32, r"forecast of window 103 holds inf: nothing can be learnt from that"),

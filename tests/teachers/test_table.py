@@ -309,5 +309,5 @@ def test_train_windows_are_laid_out_in_half_precision_and_nothing_else(frame, da
     assert sizes["test"] - 128 == 4 * len(data.test) * HORIZON * CHANNELS
     far = frame.assign(forecast=[forecast * 1e6 for forecast in frame["forecast"]])
     signal_from_table(far, data)
-    with pytest.raises(InputError, match=r"deviations .* float16 ends at 65,504: .*signal_dtype='float32'"):
+    with pytest.raises(InputError, match=r"deviations .* float16 ends at 65,504: .*signal_dtype=float32"):
         signal_from_table(far, data, dtype=torch.float16)

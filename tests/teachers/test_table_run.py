@@ -117,7 +117,9 @@ def test_the_features_are_off_and_the_log_says_so(here, table, tmp_path, monkeyp
 
 def test_the_default_recipe_takes_a_table(here, table, tmp_path, monkeypatch):
     flags = ("--dataset", here / "mine.csv", *LENGTHS, "--teacher", table, "--output_dir", tmp_path / "run")
-    members = ("--members", "linear:ridge", "linear:input_noise=0.3")
+    members = (
+        "--members", '{"architecture": "linear", "ridge": true}', '{"architecture": "linear", "input_noise": 0.3}',
+    )  # fmt: skip
     run(
         monkeypatch, "distill.py", *flags, *members, "--step_limit", 2, "--report_to", "none", "--disable_tqdm", "True"
     )

@@ -38,7 +38,7 @@ def fill_store(teacher: FrozenTeacher, windows: WindowDataset, store: StoreFolde
     """Run the teacher over the windows whose shards are missing; all processes of a run must call this.
 
     Raises:
-        InputError: the teacher says something that is not finite, or beyond the range of the stored precision.
+        InputError: the signal is not finite, or beyond the range of the stored precision.
     """
     state, layout = PartialState(), store.layout
     if state.is_main_process:
@@ -164,7 +164,7 @@ def _as_stored(tensor: torch.Tensor, name: str, dtype: torch.dtype, first: int) 
         said = f"the teacher's {_SHOWN[name]} of window {first + row:,} holds {value:,g}"
         if torch.isfinite(torch.tensor(value)):
             limit = torch.finfo(dtype).max
-            raise InputError(f"{said}, float16 ends at {limit:,.0f}: store it as float32 (signal_dtype='float32')")
+            raise InputError(f"{said}, float16 ends at {limit:,.0f}: store it as float32 (`signal_dtype=float32`)")
         raise InputError(f"{said}: nothing can be learnt from that; take another teacher, or train it anew")
     return stored.cpu()
 

@@ -170,8 +170,8 @@ class StoreFolder:
             raise InputError(
                 f"the teacher's signal takes {readable_bytes(self.layout.num_bytes)} as {self.layout.dtype}, "
                 f"{str(self.path.parent)!r} has {readable_bytes(free)} free: name another folder (`signal_dir`), "
-                "store it as float16 (signal_dtype='float16'), or without features (teacher_signal='forecasts'), or "
-                "let the teacher run in every step (teacher_signal='live')"
+                "store it as float16 (`signal_dtype=float16`), or without features (`teacher_signal=forecasts`), or "
+                "let the teacher run in every step (`teacher_signal=live`)"
             )
 
     def write_manifest(self) -> None:

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from ..data.windows import split_targets
 from ..evaluation.controls import SeasonalNaive
 from ..evaluation.errors_per_window import mean_errors, window_errors
+from ..models.adapters import device_of
 from ..teachers import FrozenTeacher
 from .store import split_signal
 from .table import ForecastWindows
@@ -28,8 +29,7 @@ def teacher_against_naive(
     if isinstance(windows, ForecastWindows) and not windows.coverage.is_complete:
         windows = Subset(windows, np.flatnonzero(windows.coverage.known).tolist())
     positions = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).round().astype(int)).tolist()
-    parameter = None if teacher is None else next(teacher.parameters(), None)
-    device = torch.device("cpu") if parameter is None else parameter.device
+    device = torch.device("cpu") if teacher is None else device_of(teacher)
     sums: dict[str, list[torch.Tensor]] = {"teacher": [], "naive": []}
     for batch in DataLoader(Subset(windows, positions), batch_size=batch_size):
         inputs, targets = split_targets({name: value.to(device) for name, value in batch.items()})

@@ -157,7 +157,7 @@ class ForecastTable:
         if lengths.min() < self.prediction_length:
             raise InputError(
                 f"{self.name}: a forecast has {lengths.min()} steps, the task {self.prediction_length}: pass "
-                f"prediction_length={lengths.min()}, or forecast further"
+                f"`prediction_length={lengths.min()}`, or forecast further"
             )
         flat = column.flatten()
         if flat.null_count:

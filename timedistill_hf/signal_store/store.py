@@ -1,6 +1,6 @@
 """The teacher's signal for all training windows, computed once and kept in memory-mapped files.
 
-`store_layout.py` says what a store holds, `store_folder.py` what of it is there, `store_filling.py` fills it.
+`folder.py` says what a store holds and what of it is there, `filling.py` fills it.
 """
 
 import logging
@@ -28,7 +28,7 @@ COLUMN_PREFIX = "teacher_"
 def split_signal(inputs: dict) -> tuple[dict, TeacherSignal | None]:
     """A batch without its `teacher_*` columns, and the stored signal that they hold (`None` where there are none).
 
-    The signal is float32, in whatever precision it is stored: a batch is as small as what is on the disk until this.
+    The signal is float32, in whatever precision it is stored: until here a batch takes as much memory as on the disk.
     """
     rest = {name: value for name, value in inputs.items() if not name.startswith(COLUMN_PREFIX)}
     if len(rest) == len(inputs):
@@ -64,8 +64,8 @@ def store_signal(
         dtype: `torch.float32`, or `torch.float16`: half the bytes, values rounded to about three decimal digits.
 
     Raises:
-        InputError: teacher and windows do not fit, the disk has too little room, or the teacher says something that is
-            not finite, or beyond the range of `dtype`.
+        InputError: teacher and windows do not fit, the disk has too little room, or the signal is not finite or
+            beyond the range of `dtype`.
     """
     sample = windows[0]
     teacher.check_fits(windows.context_length, windows.prediction_length, sample["past_values"].shape[1])

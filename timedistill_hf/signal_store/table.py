@@ -97,7 +97,7 @@ class ForecastWindows(Dataset):
 
 
 class TableTeacher(ExternalTeacher):
-    """A table of forecasts in the place of a teacher: it says what was written down, for the windows it was for.
+    """A table of forecasts in the place of a teacher, for the windows that it was written for.
 
     Args:
         source: a Parquet file, a DataFrame, an Arrow table or a data set, with the columns that
@@ -148,7 +148,7 @@ class TableTeacher(ExternalTeacher):
         teacher_prediction_outputs: torch.Tensor | None = None,
         **time_features: Any,
     ) -> TeacherSignal:
-        """What the windows hold: they must be those of `windows` or `prepare`."""
+        """The forecasts that come with the windows, which must be those of `windows` or `prepare`."""
         if teacher_prediction_outputs is None:
             raise InputError(
                 f"the teacher ({self.name}) is a table of forecasts and cannot forecast other windows: use those of "
@@ -236,7 +236,7 @@ def _origin(data: ForecastData, windows: WindowDataset, index: int) -> str:
 def _scan(table: ForecastTable, data: ForecastData) -> tuple[dict[str, Coverage], str]:
     """One pass over the table: which windows it has forecasts for, and its fingerprint.
 
-    That each step is there once is told from a sum of random numbers, one a step, so that none has to be remembered.
+    A sum of random numbers, one a step, shows that each step is there once, without remembering which were seen.
     """
     parts = {part: getattr(data, part) for part in PARTS}
     shapes = {part: (len(windows), data.num_input_channels) for part, windows in parts.items()}
@@ -260,13 +260,13 @@ def _scan(table: ForecastTable, data: ForecastData) -> tuple[dict[str, Coverage]
         wrong = np.argwhere((counts[part] != 0) & ~complete)
         if len(wrong):
             window, channel = wrong[0]
-            _complain(table, data, windows, window, channel, counts[part][window, channel])
+            _raise_incomplete(table, data, windows, window, channel, counts[part][window, channel])
         known = complete.all(axis=1)
         coverage[part] = Coverage(known, int((complete.any(axis=1) & ~known).sum()))
     return coverage, digest.hexdigest()
 
 
-def _complain(
+def _raise_incomplete(
     table: ForecastTable, data: ForecastData, windows: WindowDataset, window: int, channel: int, count: int
 ) -> None:
     which = f"the forecast of {data.series.columns[channel]!r} from {_origin(data, windows, int(window))}"
@@ -311,5 +311,5 @@ def _check_range(values: np.ndarray, dtype: str, name: str) -> None:
     if beyond.size:
         raise InputError(
             f"{name} forecasts {beyond[0]:,g} deviations from the mean of the train rows, {dtype} ends at {limit:,g}: "
-            "store it as float32 (signal_dtype='float32'), or correct the forecast"
+            "store it as float32 (`signal_dtype=float32`), or correct the forecast"
         )

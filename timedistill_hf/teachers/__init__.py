@@ -1,4 +1,4 @@
-"""Teachers: whatever forecasts, behind one seam ([`FrozenTeacher`], which gives a [`TeacherSignal`] for a batch).
+"""Teachers: whatever forecasts, behind one interface ([`FrozenTeacher`], which gives a [`TeacherSignal`] for a batch).
 
 A family is one file in `families/` and one line of `FAMILIES`.
 """

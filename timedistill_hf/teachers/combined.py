@@ -91,12 +91,10 @@ class SeveralTeachers(FrozenTeacher):
             except InputError as error:
                 raise InputError(f"teacher {number} of {len(self.members)}: {error}") from error
 
-    def describe(self) -> dict:
-        """How the members are taken together, for results."""
-        return {"members": [teacher.name for teacher in self.members], "weights": list(self.weights)}
-
     def about(self) -> dict:
-        return super().about() | {"mix": self.describe()}
+        """As of any teacher, and how the members are taken together (`mix`)."""
+        names = [teacher.name for teacher in self.members]
+        return super().about() | {"mix": {"members": names, "weights": list(self.weights)}}
 
     def fingerprint(self) -> str:
         """A hash of the members and their weights, to six digits (further ones are rounding), in their order."""

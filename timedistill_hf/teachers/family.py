@@ -72,7 +72,7 @@ class TeacherFamily:
     def signal(
         self, model: PreTrainedModel, past_values: torch.Tensor, past_observed_mask: torch.Tensor | None, **inputs: Any
     ) -> TeacherSignal:
-        """What the model says of a batch.
+        """The model's forecast and feature for a batch.
 
         `inputs` hold `prediction_length`, the steps that are wanted, for a family that rolls out, and the calendar
         features for one that takes them.
@@ -94,7 +94,7 @@ class TeacherFamily:
         return None
 
     def is_channel_independent(self, config: PreTrainedConfig) -> bool:
-        """Whether what it says of a channel depends on that channel alone."""
+        """Whether the forecast of a channel depends on that channel alone."""
         return False
 
     def time_features(self, config: PreTrainedConfig) -> int:
@@ -114,7 +114,7 @@ class TeacherFamily:
         return config.prediction_length
 
     def remark(self, config: PreTrainedConfig) -> str:
-        """What the log is to say of how such a model forecasts; empty where there is nothing to say."""
+        """A note for the log on how such a model forecasts; may be empty."""
         return ""
 
     def check_lengths(self, config: PreTrainedConfig, context_length: int, prediction_length: int) -> None:
@@ -127,5 +127,5 @@ class TeacherFamily:
                 teacher = getattr(config, name)
                 raise InputError(
                     f"the teacher ({self.model_type}) has {name}={teacher}, the student and its data {task}: "
-                    f"pass {name}={teacher}, or train a teacher with {name}={task}"
+                    f"pass `{name}={teacher}`, or train a teacher with {name}={task}"
                 )

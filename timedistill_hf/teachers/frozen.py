@@ -29,8 +29,8 @@ class FrozenTeacher(nn.Module, ABC):
         name: what results call it.
         prediction_length: S, the steps that it forecasts.
         num_time_features: how many calendar features it needs beside the values.
-        has_stored_signal: whether its forecasts lie on the disk already, so that it neither runs nor is stored; it
-            then has no feature, and only the windows of `windows` and `prepare`.
+        has_stored_signal: whether its forecasts are on the disk already, so that there is nothing to store. It then
+            has no feature, and forecasts only the windows that `windows` and `prepare` give.
     """
 
     name: str
@@ -109,7 +109,7 @@ class FrozenTeacher(nn.Module, ABC):
 
 
 class ForecastOnly(FrozenTeacher):
-    """A teacher whose features nobody wants: its signal, stored or live, is the forecast alone."""
+    """A teacher without its feature: its signal, stored or live, is the forecast alone."""
 
     def __init__(self, teacher: FrozenTeacher):
         super().__init__()
@@ -142,7 +142,7 @@ class ForecastOnly(FrozenTeacher):
 
 
 def settings_of(config: PreTrainedConfig) -> str:
-    """A configuration as text, without what does not change the model: where it lies, which version has written it."""
+    """A configuration as text, without what does not change the model, such as its folder or transformers' version."""
     settings = {name: value for name, value in config.to_dict().items() if name not in _NO_PART_OF_THE_MODEL}
     return json.dumps(settings, sort_keys=True, default=str)
 

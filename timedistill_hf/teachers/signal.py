@@ -1,4 +1,4 @@
-"""What a teacher says about a batch of windows: its forecast and, where it has one, a feature of every channel."""
+"""A teacher's output: its forecast and, where it has one, a feature of every channel."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,13 @@ POOLINGS = ("flatten", "mean", "last")
 
 
 class TeacherSignal(NamedTuple):
-    """What a teacher says about a batch.
+    """A teacher's output for a batch.
 
     Args:
         prediction_outputs: `[B, S, C]`, the forecast on the scale of `past_values`.
         feature: `[B, C, d]`, one vector a channel, or `None` where the teacher has none to offer. What a family reads
             may have another layout, which it declares; a [`Teacher`] pools it.
-        known: `[B]`, true where the teacher has said something on the window, or `None` where it has on all.
+        known: `[B]`, true where there is a forecast of the window, or `None` where there is of all.
     """
 
     prediction_outputs: torch.Tensor
@@ -27,7 +27,7 @@ class TeacherSignal(NamedTuple):
     def in_float32(self) -> "TeacherSignal":
         """The same with forecast and feature in float32, as they are where that is their type."""
         forecast, feature, known = self
-        # a data set of one's own may lack the forecast, which the trainer says
+        # a user's data set may lack the forecast: the trainer says so
         forecast, feature = (part if part is None else part.float() for part in (forecast, feature))
         return TeacherSignal(forecast, feature, known)
 

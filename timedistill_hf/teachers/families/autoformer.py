@@ -38,7 +38,7 @@ class AutoformerFamily(LaggedFamily):
             raise InputError(
                 f"the teacher (autoformer) needs the calendar of all {config.prediction_length} steps that it "
                 f"forecasts, the student and its data have that of {prediction_length}: pass "
-                f"prediction_length={config.prediction_length}, or train a teacher for this horizon"
+                f"`prediction_length={config.prediction_length}`, or train a teacher for this horizon"
             )
 
     def remark(self, config: AutoformerConfig) -> str:

@@ -140,7 +140,7 @@ class LaggedFamily(TeacherFamily):
                 f"the teacher ({self.model_type}) reads context_length={context} and a largest lag of {lag}, so a "
                 f"look-back of {context + lag} steps, to forecast {config.prediction_length}; the student and its "
                 f"data look back {context_length} to forecast {prediction_length}: pass "
-                f"{' and '.join(f'{name}={value}' for name, value in wanted.items())}, or train a teacher for these "
+                f"{' and '.join(f'`{name}={value}`' for name, value in wanted.items())}, or train a teacher for these "
                 "lengths"
             )
 
