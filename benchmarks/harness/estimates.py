@@ -80,7 +80,7 @@ def _models(step: Cell | TeacherCell, settings: dict) -> int:
     members = settings.get("members")
     if members is None:
         return 2  # the student and the same without distillation
-    return max(1, sum("ridge" not in form.split(":") for form in members) * len(settings.get("teacher_weights", "01")))
+    return max(1, sum(not (isinstance(form, dict) and form.get("ridge")) for form in members) * len(settings.get("teacher_weights", "01")))
 
 
 def in_all(seconds: Sequence[float], lanes: int) -> float:
