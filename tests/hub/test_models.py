@@ -21,10 +21,7 @@ from .loopback import READER
 from .models import COLUMNS, LENGTHS, forecast_of, history, processor, save, tiny_student, tiny_teacher, windows
 
 
-_MODULES = (
-    "backbones combination configuration folding fusing inputs linear losses modeling normalization patch_mixer "
-    "pipeline serving"
-)
+_MODULES = "backbones configuration folding fusing inputs losses modeling normalization pipeline serving"
 CODE = {f"{name}_timedistill.py" for name in _MODULES.split()}
 GIT = ".gitattributes"
 

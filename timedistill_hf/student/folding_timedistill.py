@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from .backbones_timedistill import LinearBackbone
 from .configuration_timedistill import TimeDistillConfig
-from .linear_timedistill import LinearBackbone
 from .modeling_timedistill import TimeDistillForPrediction
 from .normalization_timedistill import WindowNormalization, forecast_window, level_weights
 

@@ -10,13 +10,18 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .backbones_timedistill import BACKBONES
-from .combination_timedistill import CombinationBackbone
+from .backbones_timedistill import (
+    BACKBONES,
+    CombinationBackbone,
+    CycleBackbone,
+    MeanLinear,
+    PatchMixer,
+    SmoothingConv,
+    ZeroLinear,
+)
 from .configuration_timedistill import TimeDistillConfig
-from .linear_timedistill import CycleBackbone, MeanLinear, SmoothingConv, ZeroLinear
 from .losses_timedistill import forecast_loss
 from .normalization_timedistill import WindowNormalization, fill_missing, forecast_window
-from .patch_mixer_timedistill import PatchMixer
 
 
 @dataclass
