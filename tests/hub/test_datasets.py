@@ -134,7 +134,7 @@ def test_a_second_data_set_keeps_the_first(hub, client, tmp_path):
     assert sorted(re.findall(r"^## (\w+)$", card.text, re.M)) == ["first", "second"]
     assert card.data.license == ["cc-by-4.0", "mit"]
     with pytest.raises(
-        InputError, match=r"several configurations: name one with --hub_config; it has \['first', 'second'\]"
+        InputError, match=r"several configurations: name one with `hub_config`; it has \['first', 'second'\]"
     ):
         client.run(series, "user/both")
     with pytest.raises(InputError, match=r"no configuration 'frist'; did you mean 'first'\?: it has"):

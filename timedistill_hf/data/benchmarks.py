@@ -13,7 +13,7 @@ class Benchmark:
     """One data set of the usual suite.
 
     Args:
-        name: as `--dataset` takes it.
+        name: as `load_series` takes it.
         hub_config: its configuration in the Hub data set `thuml/Time-Series-Library`, where it is named after the
             published file; `name` is tried too. `None` where it is not there.
         split: the rows or ratios everyone uses.

@@ -96,7 +96,7 @@ def _plain(name: str) -> str:
 def _refusal(name: str, configs: tuple[str, ...], offered: list[str], error: Exception) -> str:
     has = f"it has {listed(offered, most=30)}"
     if not configs and len(offered) > 1:
-        return f"the Hub data set {name!r} has several configurations: name one with --hub_config; {has}"
+        return f"the Hub data set {name!r} has several configurations: name one with `hub_config`; {has}"
     if configs and offered and configs[0] not in offered:
         nearest = did_you_mean(configs[0], offered)
         return f"the Hub data set {name!r} has no configuration {configs[0]!r}{nearest}: {has}; or give local files"

@@ -95,7 +95,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         """Mean and population standard deviation of the observed train rows; a constant channel is divided by 1."""
         train = series.values[slice(*train_rows)]
         if len(train) == 0:
-            raise InputError(f"there are no train rows among the {series.num_rows} of {series.name!r}: change --split")
+            raise InputError(f"there are no train rows among the {series.num_rows} of {series.name!r}: change `split`")
         mean, std = (value[0] for value in mean_and_deviation(train, 0))
         for column, value in zip(series.columns, mean.tolist(), strict=True):
             if np.isnan(value):
@@ -151,7 +151,7 @@ class TimeDistillProcessor(FeatureExtractionMixin):
         if list(columns) != self.columns:
             raise InputError(
                 f"the data have columns {listed(columns)}, the processor was fitted on {listed(self.columns)}: select "
-                "and order them alike (--target_columns), or fit a new processor"
+                "and order them alike (`target_columns`), or fit a new processor"
             )
 
     @property

@@ -173,7 +173,7 @@ def _read_benchmark(benchmark: Benchmark, data_dir: str | Path | None, revision:
                 "that holds it"
             )
     if benchmark.hub_config is None:
-        raise InputError(f"{benchmark.name!r} is a local file: give the folder that holds it with --data_dir")
+        raise InputError(f"{benchmark.name!r} is a local file: give the folder that holds it with `data_dir`")
     looked_in = f"data_dir={str(data_dir)!r} holds no {benchmark.name} and " if data_dir is not None else ""
     return read_hub(HUB_DATASET, (benchmark.hub_config, benchmark.name), revision, looked_in)
 

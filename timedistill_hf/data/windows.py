@@ -200,12 +200,12 @@ def make_windows(
             raise InputError(
                 f"{name} has {last - first} of the {series.num_rows} rows, one window of context_length="
                 f"{context_length} and prediction_length={prediction_length} needs {needed} of its own: lower them, "
-                "or change --split"
+                "or change `split`"
             )
         if observed is not None and not bool(observed[slice(*getattr(rows, name))].any()):
-            raise InputError(f"the {name} rows {getattr(rows, name)} hold no value at all: change --split")
+            raise InputError(f"the {name} rows {getattr(rows, name)} hold no value at all: change `split`")
     if series.season == 1:
-        logger.warning("%s: no season known; the naive control repeats the last value (set --season)", series.name)
+        logger.warning("%s: no season known; the naive control repeats the last value (set `season`)", series.name)
     naive_errors = seasonal_naive_errors(series.values[slice(*rows.train)].double().numpy(), series.season)
     data = ForecastData(series, rows, processor, **parts, naive_errors=naive_errors)
     return data.with_time_features() if processor.time_features else data
@@ -219,7 +219,7 @@ def _check_extremes(values: torch.Tensor, series: Series) -> None:
         raise InputError(
             f"row {row} of {series.name!r} has {series.values[row, channel].item():g} in column "
             f"{series.columns[channel]!r}, {values[row, channel].abs().item():.0e} deviations from the mean of the "
-            "train rows: correct it, or name it with --missing_value if it means missing"
+            "train rows: correct it, or name it with `missing_value` if it means missing"
         )
 
 

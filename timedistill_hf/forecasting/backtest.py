@@ -87,7 +87,7 @@ def backtest(
         forecaster: a [`Forecaster`], or the folder or Hub id of one.
         data: a table, or a [`Series`] (`load_series(...)`, or the `series` of `make_windows`).
         id_column, timestamp_column, target_columns, freq, time_zone, scaling, duplicates: as for
-            `Forecaster.predict_df`.
+            `Forecaster.predict`.
         num_windows: windows a series, the last of which ends with it; fewer for a series too short for them. `None`:
             as many as there is a full look-back for. Where given, a model that forecasts each series by itself needs
             one season of history only, or half the look-back where a season is longer.

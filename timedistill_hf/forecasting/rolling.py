@@ -62,30 +62,30 @@ class Rolling:
 
     def each_series(self) -> Iterator[Part]:
         """By a model that forecasts each series on its own."""
-        panel, context = self.panel, self.lengths[0]
-        num_targets = panel.values.shape[1]
+        context, num_targets = self.lengths[0], len(self.panel.target_columns)
         at_once = max(1, MAX_CELLS // (context * num_targets))
         for groups in self._group_chunks(at_once):
-            start, windows = groups.start, self.windows[groups]
+            windows = self.windows[groups]
             most = int(windows.max())
-            block = panel.block(groups, self._span(most), self.last[groups])
+            cut = self._cut(self.panel.block(groups, self._span(most), self.last[groups]))
             for chunk in _chunks(most, at_once):
-                # [g, K, w, T]: windows of a series stay together
-                cut = np.stack([self._cut(block, window, most) for window in chunk], axis=1).transpose(0, 3, 1, 2)
-                is_there = np.broadcast_to((chunk < windows[:, None])[:, None], cut.shape[:3])
-                group, target, position = np.nonzero(is_there)
-                past = torch.from_numpy(cut[is_there][:, :context, None])
-                scaler = (value[groups][group, target] for value in (self.channels.mean, self.channels.std))
-                mean, std = (torch.from_numpy(value)[:, None, None] for value in scaler)
+                following = np.arange(most)[::-1][chunk]
+                is_there = np.broadcast_to((following < windows[:, None])[:, None], cut[:, :, chunk].shape[:3])
+                group, target, position = np.nonzero(is_there)  # windows of a series stay together
+                values = cut[:, :, chunk][torch.from_numpy(is_there.copy())]
+                past, series = values[:, :context, None], (groups.start + group) * num_targets + target
+                mean, std = (
+                    torch.from_numpy(value.ravel()[series])[:, None, None]
+                    for value in (self.channels.mean, self.channels.std)
+                )
                 try:
                     forecast, scale = forecast_in_units(self.forecaster.inference_copy, past, mean, std)
                 except UnusableWindow as error:
-                    number = error.window
-                    raise self._unusable((start + group[number]) * num_targets + target[number], error) from error
+                    raise self._unusable(series[error.window], error) from error
                 yield Part(
-                    series=(start + group) * num_targets + target,
-                    window=chunk[position],
-                    truth=cut[is_there][:, context:],
+                    series=series,
+                    window=following[position],
+                    truth=values[:, context:].numpy(),
                     forecast=forecast[..., 0].numpy(),
                     naive=self._naive(past)[..., 0].numpy(),
                     scale=scale[:, 0, 0].numpy(),
@@ -96,31 +96,24 @@ class Rolling:
         context, most = self.lengths[0], int(self.windows.max())
         order = self.channels.positions.ravel()
         channels = self.channels.place(self.panel.block(slice(None), self._span(most), self.last))
-        mean, std = self.channels.scaler()
-        features = self._time_features(most)
+        cut, features = self._cut(channels)[0].permute(1, 2, 0), self._time_features(most)
         for chunk in _chunks(most, max(1, MAX_CELLS // (context * len(order)))):
-            cut = np.concatenate([self._cut(channels, window, most) for window in chunk])
-            past = torch.from_numpy(cut[:, :context])
+            past = cut[chunk, :context].contiguous()
+            given = {name: value[chunk] for name, value in features.items()}
             try:
                 forecast, scale = forecast_in_units(
-                    self.forecaster.inference_copy,
-                    past,
-                    mean,
-                    std,
-                    run=run_model,
-                    **self._cut_features(features, chunk, most),
+                    self.forecaster.inference_copy, past, *self.channels.scaler(), run=run_model, **given
                 )
             except UnusableWindow as error:
                 raise self._unusable(self.channels.series_of(error.channel), error) from error
-            # [w, S, C] of the model to [series, w, S] of the table
-            by_series = (
-                value[..., order].transpose(2, 0, 1)
-                for value in (cut[:, context:], forecast.numpy(), self._naive(past).numpy(), scale.numpy())
+            # [w, S, C] of the model to [series * w, S] of the table
+            truth, forecast, naive, scale = (
+                value.numpy()[..., order].transpose(2, 0, 1).reshape(-1, value.shape[1])
+                for value in (cut[chunk, context:], forecast, self._naive(past), scale)
             )
-            truth, forecast, naive, scale = (value.reshape(-1, value.shape[2]) for value in by_series)
             yield Part(
-                series=np.repeat(np.arange(len(order)), len(chunk)),
-                window=np.tile(chunk, len(order)),
+                series=np.repeat(np.arange(len(order)), len(past)),
+                window=np.tile(np.arange(most)[::-1][chunk], len(order)),
                 truth=truth,
                 forecast=forecast,
                 naive=naive,
@@ -146,10 +139,9 @@ class Rolling:
     def _span(self, windows: int) -> int:
         return sum(self.lengths) + (windows - 1) * self.step
 
-    def _cut(self, block: np.ndarray, window: int, most: int) -> np.ndarray:
-        """Look-back and horizon `[g, L + S, K]` of the window that `window` others follow."""
-        start = (most - 1 - window) * self.step
-        return block[:, start : start + sum(self.lengths)]
+    def _cut(self, block: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Look-backs and horizons `[g, K, w, L + S]` of a block `[g, T, K]`, the earliest first; a view."""
+        return torch.as_tensor(block).unfold(1, sum(self.lengths), self.step).transpose(1, 2)
 
     def _naive(self, past: torch.Tensor) -> torch.Tensor:
         observed = ~torch.isnan(past)
@@ -157,21 +149,14 @@ class Rolling:
         forecast = naive(past.nan_to_num(nan=0.0), observed).prediction_outputs
         return torch.where(observed.any(dim=1, keepdim=True), forecast, torch.nan)
 
-    def _time_features(self, most: int) -> torch.Tensor | None:
-        """Calendar features `[1, T, F]` of the common steps, where the model takes them."""
+    def _time_features(self, most: int) -> dict[str, torch.Tensor]:
+        """Calendar features of the common windows, where the model takes them."""
         if not self.forecaster.processor.time_features:
-            return None
-        return common_features(self.panel, self.last[0], self._span(most), 0)[None]
-
-    def _cut_features(self, features: torch.Tensor | None, chunk: np.ndarray, most: int) -> dict[str, torch.Tensor]:
-        if features is None:
             return {}
-        cut = torch.cat([self._cut(features, window, most) for window in chunk])
-        context = self.lengths[0]
+        features = common_features(self.panel, self.last[0], self._span(most), 0)[None]
+        cut, context = self._cut(features)[0].permute(1, 2, 0), self.lengths[0]
         return {"past_time_features": cut[:, :context], "future_time_features": cut[:, context:]}
 
 
-def _chunks(windows: int, at_once: int) -> Iterator[np.ndarray]:
-    """Windows by how many follow them, the earliest first, some at a time."""
-    for first in range(windows, 0, -at_once):
-        yield np.arange(first - 1, max(first - at_once, 0) - 1, -1)
+def _chunks(windows: int, at_once: int) -> Iterator[slice]:
+    return (slice(first, first + at_once) for first in range(0, windows, at_once))

@@ -263,17 +263,18 @@ def _in_order(
     if times is None:
         return codes, times, values
     order, change, apart = np.arange(len(codes)), np.diff(codes), np.diff(times.astype(np.int64))
-    if ((change < 0) | ((change == 0) & (apart < 0))).any():
-        if columns.id_column is None:
-            logger.warning("%s: rows were not in order of time and have been sorted", name)
+    is_in_order = not ((change < 0) | ((change == 0) & (apart < 0))).any()
+    if not is_in_order:
         order = np.lexsort((times, codes))
         codes, times, values = codes[order], times[order], values[order]
     is_again = np.zeros(len(codes), dtype=bool)
     is_again[1:] = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
+    if is_again.any() and duplicates == "error":
+        raise _refusal(columns, int(order[is_again].min()), name)
+    if not is_in_order and columns.id_column is None:
+        logger.warning("%s: rows were not in order of time and have been sorted", name)
     if not is_again.any():
         return codes, times, values
-    if duplicates == "error":
-        raise _refusal(columns, int(order[is_again].min()), name)
     logger.warning("%s: %d rows at a time that has a row already: the %s is taken", name, is_again.sum(), duplicates)
     starts = np.flatnonzero(~is_again)
     if duplicates == "last":
