@@ -80,7 +80,8 @@ def _models(step: Cell | TeacherCell, settings: dict) -> int:
     members = settings.get("members")
     if members is None:
         return 2  # the student and the same without distillation
-    return max(1, sum(not (isinstance(form, dict) and form.get("ridge")) for form in members) * len(settings.get("teacher_weights", "01")))
+    trained = [form for form in members if not (isinstance(form, dict) and form.get("ridge"))]
+    return max(1, len(trained) * len(settings.get("teacher_weights", "01")))
 
 
 def in_all(seconds: Sequence[float], lanes: int) -> float:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 import timedistill_hf
@@ -16,10 +17,11 @@ ALLOWED = {"torch", "transformers", "huggingface_hub", *sys.stdlib_module_names}
 
 
 def modules(config: type) -> list[Path]:
-    """The folder of a registered configuration, but for `__init__.py` and what is the package's own use of it."""
+    """The modules of a registered configuration, and those that they import from beside them: what is published."""
     folder = Path(sys.modules[config.__module__].__file__).parent
     suffix = config.__module__.rsplit("configuration", 1)[1]
-    return sorted(folder.glob(f"*{suffix}.py"))
+    own = {path for path in folder.glob(f"*{suffix}.py")}
+    return sorted(own.union(*(map(Path, get_relative_import_files(path)) for path in own)))
 
 
 def test_all_of_the_packages_own_models_are_looked_at():

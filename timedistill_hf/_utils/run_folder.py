@@ -21,24 +21,10 @@ SIGNAL_FOLDER = "teacher_signal"
 STORED_FORECASTS = "stored forecasts"
 """What results say of the signal where students with a feature term had the teacher's forecasts alone."""
 MAY_CHANGE = (
-    "output_dir",
-    "logging_dir",
-    "disable_tqdm",
-    "report_to",
-    "log_level",
-    "logging_steps",
-    "run_name",
-    "signal_dir",
-    "signal_limit_gb",
-    "push_to_hub",
-    "hub_model_id",
-    "hub_license",
-    "hub_strategy",
-    "hub_token",
-    "hub_private_repo",
-    "hub_always_push",
-    "hub_revision",
-)
+    "output_dir", "logging_dir", "disable_tqdm", "report_to", "log_level", "logging_steps", "run_name", "signal_dir",
+    "signal_limit_gb", "push_to_hub", "hub_model_id", "hub_license", "hub_strategy", "hub_token", "hub_private_repo",
+    "hub_always_push", "hub_revision",
+)  # fmt: skip
 _SAME_SIGNAL = ("auto", "stored", "live")  # a run may go on with another of them
 PUBLISHED = "published.json"
 OWN_FILES = (
@@ -48,7 +34,7 @@ OWN_FILES = (
 )  # fmt: skip
 
 MODEL_CODE = (
-    "*_timedistill.py", "*_itransformer.py", "*_modern_tcn.py", "*_timesnet.py", "*_time_mixer.py", "*_light_ts.py",
+    "*_timedistill.py", "*_forecaster.py", "*_itransformer.py", "*_modern_tcn.py", "*_timesnet.py", "*_time_mixer.py", "*_light_ts.py",
 )  # fmt: skip
 
 
@@ -82,8 +68,7 @@ class RunFolder:
     def start(self, settings: dict, *, overwrite: bool, finished: str = RESULTS) -> None:
         """Make it and write down the settings; with `overwrite`, empty it of a run that is finished, or another one.
 
-        An unfinished run with these settings is resumed all the same: a command with `overwrite` can
-        be given again after an interruption.
+        An unfinished run with these settings is resumed: a command with `overwrite` can be given again.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if overwrite and ((self.path / finished).exists() or not self._holds(settings)):
