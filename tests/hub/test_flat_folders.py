@@ -20,7 +20,7 @@ def modules(config: type) -> list[Path]:
     """The modules of a registered configuration, and those that they import from beside them: what is published."""
     folder = Path(sys.modules[config.__module__].__file__).parent
     suffix = config.__module__.rsplit("configuration", 1)[1]
-    own = {path for path in folder.glob(f"*{suffix}.py")}
+    own = set(folder.glob(f"*{suffix}.py"))
     return sorted(own.union(*(map(Path, get_relative_import_files(path)) for path in own)))
 
 

@@ -34,7 +34,8 @@ OWN_FILES = (
 )  # fmt: skip
 
 MODEL_CODE = (
-    "*_timedistill.py", "*_forecaster.py", "*_itransformer.py", "*_modern_tcn.py", "*_timesnet.py", "*_time_mixer.py", "*_light_ts.py",
+    "*_timedistill.py", "*_forecaster.py", "*_itransformer.py", "*_modern_tcn.py", "*_timesnet.py", "*_time_mixer.py",
+    "*_light_ts.py",
 )  # fmt: skip
 
 
