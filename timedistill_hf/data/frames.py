@@ -1,14 +1,14 @@
 """From a table to a [`Series`]: its [`Panel`] with all channels at the same steps."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .._utils.errors import InputError
 from ..tables.grid import season_of
 from ..tables.panel import Panel, read_panel
-from .series import Series
+from .series import Series, as_sentinels
 
 
 if TYPE_CHECKING:
@@ -16,52 +16,37 @@ if TYPE_CHECKING:
 
 
 def frame_to_series(
-    frame: "Table",
+    table: "Table",
     *,
     name: str,
-    timestamp_column: str | None = None,
-    id_column: str | None = None,
-    target_columns: list[str] | None = None,
     season: int | None = None,
     regularize: bool = True,
-    freq: str | None = None,
+    missing_value: float | Sequence[float] | None = None,
     time_zone: str | None = None,
-    duplicates: str = "error",
+    **options: Any,
 ) -> Series:
-    """Read a wide table (one column a channel) or, with an id column, a long one (id, timestamp, value).
+    """Read a wide table (one column a channel) or a long one (one channel per id and value column).
 
-    Rules: the time column is the one named, else the first of datetime type, or called date, timestamp, datetime, time
-    or ds, else an index of timestamps or a nameless first column of dates. A nameless first column of whole numbers is
-    a saved index and is left out. All timestamps have a time zone, or none. With one, steps shorter than a day are
-    counted in UTC, days and longer ones on the zone's calendar ([`Clock`]). Rows are sorted by time. A long table
-    becomes one channel per id and value column, missing where an id has no row. Steps left out of an otherwise regular
-    series are put back as missing; where there is no grid, rows are taken as equal steps. Text that reads as a number
-    in every row of a column is one.
+    Where all timestamps lie on one grid, steps without a row are missing; where there is none, rows are equal steps.
 
     Args:
         season: steps of one season; read from the frequency where `None`.
         regularize: `False` keeps rows and order as they are, as the benchmarks need.
-        freq: pandas frequency: how far apart steps are, left-out ones among them; found where `None`
-            ([`find_frequency`]).
-        time_zone: whose clock timestamps without a zone show, or whose calendar those with one follow.
-        duplicates: what several rows of one series at one time become; see [`read_panel`].
+        missing_value: a value that means missing, or several.
+        time_zone, options: for [`read_panel`].
 
     Raises:
-        InputError: empty, no value column, a cell that is no number or beyond float32, duplicated or unreadable
-            timestamps, some with a time zone and some without, columns that are unknown, have one name or two roles,
-            timestamps that are not `freq` apart.
+        InputError: the table cannot be read, or two ids are written alike.
     """
+    sentinels = as_sentinels(missing_value)
     panel = read_panel(
-        frame,
+        table,
         name,
-        timestamp_column=timestamp_column,
-        id_column=id_column,
-        target_columns=target_columns,
-        freq=freq,
-        time_zone=time_zone,
-        duplicates=duplicates,
-        in_common=True,
         regularize=regularize,
+        missing_values=sentinels,
+        time_zone=time_zone,
+        in_common=True,
+        **options,
     )
     columns = _channels(panel)
     values, timestamps = panel.together()
@@ -76,20 +61,18 @@ def frame_to_series(
         id_column=panel.id_column,
         target_columns=None if panel.ids is None else tuple(panel.target_columns),
         regularized=regularize,
+        missing_value=sentinels[0] if len(sentinels) == 1 else sentinels or None,
         clock=panel.clock,
         time_zone=time_zone,
     )
 
 
-def channel_names(identifier: object, targets: Sequence[str]) -> list[str]:
-    """What the channels of one id of a long table are called: the id, or `id/target` with several value columns."""
-    return [str(identifier)] if len(targets) == 1 else [f"{identifier}/{target}" for target in targets]
-
-
 def _channels(panel: Panel) -> tuple[str, ...]:
+    """What they are called: the column, the id, or `id/column` where an id has several."""
     if panel.ids is None:
         return tuple(panel.target_columns)
-    names = [name for identifier in panel.ids for name in channel_names(identifier, panel.target_columns)]
+    one = len(panel.target_columns) == 1
+    names = [str(each) if one else f"{each[0]}/{each[1]}" for each in panel.series_names()]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(

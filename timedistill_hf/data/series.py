@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from .._utils.errors import InputError
-from ..student.serving_timedistill import mean_and_deviation, means_missing
+from ..student.serving_timedistill import mean_and_deviation
 from .splits import SplitSpec
 
 
@@ -76,17 +76,6 @@ class Series:
     @property
     def has_missing(self) -> bool:
         return bool(torch.isnan(self.values).any())
-
-    def with_missing(self, sentinel: float | Sequence[float]) -> "Series":
-        """A copy in which every cell equal to `sentinel`, or to one of several, counts as missing.
-
-        Equal to it as float64 or as float32 writes it.
-        """
-        sentinels = as_sentinels(sentinel)
-        values = self.values
-        for value in sentinels:
-            values = torch.where(means_missing(values, value), torch.nan, values)
-        return replace(self, values=values, missing_value=sentinels[0] if len(sentinels) == 1 else sentinels)
 
     def fingerprint(self) -> str:
         """A short hash of values and column names; the same data give the same one on every machine."""

@@ -46,7 +46,7 @@ def load_series(
             Hub; a `.csv` (`.tsv`, packed) or `.parquet` file; a Hub data set's id; or a table: a DataFrame of pandas
             or polars, an Arrow table, a `datasets.Dataset`.
         data_dir: folder with the benchmark files.
-        timestamp_column, id_column, target_columns: see [`frame_to_series`]; found where they are obvious.
+        timestamp_column, id_column, target_columns: see [`read_columns`]; found where they are obvious.
         season: steps of one season; otherwise the benchmark's, or read from the frequency.
         missing_value: a sentinel that means missing, such as Weather's -9999 (kept as published unless given), or
             several. One that is not given is named in a warning where it is plain ([`find_codes`]).
@@ -88,13 +88,14 @@ def load_series(
     series = frame_to_series(
         frame,
         name=name,
+        season=season or (benchmark.season if benchmark else None),
+        regularize=benchmark is None,
+        missing_value=missing_value,
+        time_zone=time_zone,
         timestamp_column=timestamp_column,
         id_column=id_column,
         target_columns=target_columns,
-        season=season or (benchmark.season if benchmark else None),
-        regularize=benchmark is None,
         freq=freq,
-        time_zone=time_zone,
         duplicates=duplicates,
     )
     if freq is not None and series.timestamps is None:
@@ -103,8 +104,6 @@ def load_series(
         series = replace(series, freq=series.freq or benchmark.freq, note=benchmark.note, split=benchmark.split)
     elif os.path.isfile(name):
         series = replace(series, name=table_stem(name))
-    if as_sentinels(missing_value):
-        series = series.with_missing(missing_value)
     warn_of_codes(series.name, series.columns, series.values.numpy())
     return series
 

@@ -68,6 +68,10 @@ def read_columns(
 ) -> TableColumns:
     """Read a table's columns, in the order of its rows. Timestamps keep the zone that their column says.
 
+    The time column is the one named, else the first of datetime type, or called date, timestamp, datetime, time or ds,
+    else an index of timestamps or a nameless first column of dates. A nameless first column of whole numbers is a
+    saved index and is left out. Text that reads as a number in every row of a column is one.
+
     Args:
         table: whatever [`plain_table`] reads.
         name: what messages call it.

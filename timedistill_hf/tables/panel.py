@@ -162,6 +162,9 @@ def read_panel(
 ) -> Panel:
     """Read a wide table (no id column) or a long one, in time that grows with its rows, not with its ids.
 
+    Rows are put in order of time. Steps shorter than a day are counted in UTC where timestamps have a zone, days and
+    longer ones on the zone's calendar ([`Clock`]). Where there is no grid, rows are taken as equal steps.
+
     Args:
         table: a DataFrame, or whatever [`plain_table`] reads.
         name: what messages call it.
