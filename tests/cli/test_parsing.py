@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
@@ -192,3 +195,13 @@ def test_dates_within_a_mapping(tmp_path):
     file.write_text("recipe: {2020-01-01: 1}")
     with pytest.raises(InputError, match="cannot be written as JSON"):
         parse((Settings,), ["--config", str(file)])
+
+
+def test_a_reader_that_leaves_is_no_traceback():
+    """`timedistill --help | head -0`, in a new process."""
+    command = "import sys; sys.argv = ['timedistill', '--help']; from timedistill_start import main; main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", command], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

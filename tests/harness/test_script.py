@@ -87,7 +87,7 @@ def test_killed_and_gone_on_with_then_reported(flags, tmp_path, monkeypatch, cap
     [
         (["--only", "etth1*"], "matches no cell"),
         (["--lanes", "0"], "--lanes 0"),
-        (["--max_hours", "-1"], "max_hours=-1"),
+        (["--max_hours", "-1"], "--max_hours -1"),
         (["--lane", "2"], "did you mean 'lanes'"),
         (["--report", "--dry_run"], "exclude each other"),
         (["--report"], "holds no results"),

@@ -1,6 +1,7 @@
 """Flags over a settings file over a recipe, read before torch is imported; errors on one line with exit code 2."""
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -150,6 +151,10 @@ def run_script(main: Callable[[], None]) -> None:
     before = {number: signal.signal(number, _terminate) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has enough: `timedistill --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except Terminated as stop:
         print(stop, file=sys.stderr)
         raise
