@@ -8,7 +8,8 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ..data.windows import ForecastData, split_targets, windows_at_once
-from ..models.adapters import device_of, run_model
+from ..models.adapters import run_model
+from ..student.serving_timedistill import device_of
 from .latency import measure_latency
 from .standardized_errors import StandardizedErrors
 from .unit_errors import UnitErrors

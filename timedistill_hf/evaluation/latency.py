@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 
 import torch
 from torch import nn
@@ -19,6 +18,7 @@ from torch.utils.data import Dataset, default_collate
 from ..data.windows import split_targets
 from ..models.adapters import run_model
 from ..student import inference_copy
+from ..student.serving_timedistill import device_of
 
 
 BATCHES = (1, 32)
@@ -47,7 +47,7 @@ def measure_latency(
         for batch in batches:
             inputs = functools.cache(partial(_inputs, batch))  # models of the same windows share them
             sides = {
-                name: stopwatch(partial(run_model, model, inputs(windows, _device(model))), _device(model))
+                name: stopwatch(partial(run_model, model, inputs(windows, device_of(model))), device_of(model))
                 for name, (model, windows) in served.items()
             }
             for name, seconds in interleave(sides).items():
@@ -101,10 +101,6 @@ def conditions(device: torch.device | str) -> dict[str, str | int]:
     """How [`measure_latency`] measures models on `device`, for results."""
     kind = torch.device(device).type
     return {"device": kind, "threads": THREADS, "clock": "processor time" if kind == "cpu" else f"{kind} events"}
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next((tensor.device for tensor in chain(model.parameters(), model.buffers())), torch.device("cpu"))
 
 
 def _inputs(batch_size: int, windows: Dataset, device: torch.device) -> dict[str, torch.Tensor]:

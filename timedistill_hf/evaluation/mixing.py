@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from .._utils.errors import InputError
 from ..data.windows import split_targets, windows_at_once
-from ..models.adapters import device_of, run_model
+from ..models.adapters import run_model
+from ..student.serving_timedistill import device_of
 
 
 # relative to each squared error; makes the best weights of equal forecasters equal

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..data.windows import ForecastData
-from ..models.adapters import device_of
+from ..student.serving_timedistill import device_of
 from .evaluate_model import score_models
 from .latency import conditions
 from .results import VERSION

@@ -64,11 +64,6 @@ def adapter_of(model: nn.Module) -> StudentAdapter:
     return ADAPTERS[model_type]
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Where its weights are; the CPU where it has none."""
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-
-
 def run_model(model: nn.Module, inputs: dict[str, torch.Tensor]) -> ModelOutput:
     """What a forecaster of any kind gives for a batch: its output, with `prediction_outputs`."""
     return model(**adapter_of(model).inputs(inputs))

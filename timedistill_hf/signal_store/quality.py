@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from ..data.windows import split_targets
 from ..evaluation.controls import SeasonalNaive
 from ..evaluation.errors_per_window import mean_errors, window_errors
-from ..models.adapters import device_of
+from ..student.serving_timedistill import device_of
 from ..teachers import FrozenTeacher
 from .store import split_signal
 from .table import ForecastWindows

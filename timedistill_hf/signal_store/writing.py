@@ -15,9 +15,9 @@ from .._utils.errors import InputError
 from .._utils.files import staged_file
 from ..data import load_data
 from ..data.windows import ForecastData, split_targets
-from ..models.adapters import device_of
 from ..settings.outputs import WriteForecastsSettings
 from ..settings.run import DataSettings
+from ..student.serving_timedistill import device_of
 from ..teachers import FrozenTeacher
 from ..teachers.loading import load_teacher_for
 from .table import PARTS

@@ -185,35 +185,27 @@ class NormalizedPart(nn.Module):
         self.register_buffer("gain", normalization.weight.unsqueeze(1) if normalization.affine else None)
         self.register_buffer("shift", normalization.bias.unsqueeze(1) if normalization.affine else None)
         self.weight = part.weight
-        is_mlp = part.config.architecture in MLP_ARCHITECTURES
-        self.backbone = _WithFeature(FusedMLP(part, is_centred=True)) if is_mlp else part.backbone
+        self.is_mlp = part.config.architecture in MLP_ARCHITECTURES
+        self.backbone = FusedMLP(part, is_centred=True) if self.is_mlp else part.backbone
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         if self.kind == "none":
-            return self.weight * self.backbone(values)[0]
+            return self.weight * self._centred(values)
         if self.kind != "revin":
             level = values[..., -1:] if self.kind == "last" else values.mean(dim=-1, keepdim=True)
-            return self.weight * (self.backbone(values - level)[0] + level)
+            return self.weight * (self._centred(values - level) + level)
         level = values.mean(dim=-1, keepdim=True)
         centred = values - level
         # torch's own variance takes ten times as long
         scale = torch.sqrt(centred.square().mean(dim=-1, keepdim=True) + REVIN_EPS)
         if self.gain is None:
-            return self.weight * torch.addcmul(level, self.backbone(centred / scale)[0], scale)
-        forecast = self.backbone(torch.addcmul(self.shift, centred, self.gain / scale))[0]
+            return self.weight * torch.addcmul(level, self._centred(centred / scale), scale)
+        forecast = self._centred(torch.addcmul(self.shift, centred, self.gain / scale))
         scale = scale / (self.gain + REVIN_EPS**2)
         return self.weight * torch.addcmul(level - self.shift * scale, forecast, scale)
 
-
-class _WithFeature(nn.Module):
-    """A fused backbone with a backbone's two outputs."""
-
-    def __init__(self, backbone: nn.Module):
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return self.backbone(values), None
+    def _centred(self, values: torch.Tensor) -> torch.Tensor:
+        return self.backbone(values) if self.is_mlp else self.backbone(values)[0]
 
 
 @torch.no_grad()

@@ -39,8 +39,8 @@ def is_channel_free(config) -> bool:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where it computes."""
-    return next(chain(model.parameters(), model.buffers())).device
+    """Where it computes; the CPU where it holds nothing."""
+    return next((tensor.device for tensor in chain(model.parameters(), model.buffers())), torch.device("cpu"))
 
 
 def means_missing(values, code: float):

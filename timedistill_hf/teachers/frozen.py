@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedConfig
 
 from .._utils.errors import InputError
-from ..models.adapters import device_of
+from ..student.serving_timedistill import device_of
 from .signal import TeacherSignal
 
 
