@@ -14,11 +14,10 @@ from timedistill_hf import (
     TimeDistillTrainingArguments,
 )
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf.distillation.teachers import RunTeachers
-from timedistill_hf.settings.run import DistillSettings
 from timedistill_hf.signal_store.store import store_signal
 from timedistill_hf.teachers import Teacher, get_family, load_teacher, teacher_family_name
 from timedistill_hf.teachers.loading import load_teacher_for
+from timedistill_hf.training.teacher_training import train_teacher
 
 
 QUANTILES = [level / 10 for level in range(1, 10)]
@@ -142,7 +141,8 @@ def test_a_saved_one_is_known_by_its_config_and_teaches(model, data, tmp_path, c
     x = torch.randn(2, CONTEXT, CHANNELS)
     expected = Teacher(model, get_family("chronos"), HORIZON)
     assert torch.equal(teacher(past_values=x).prediction_outputs, expected(past_values=x).prediction_outputs)
-    assert teacher.fingerprint() == expected.fingerprint() != teacher.cut(20).fingerprint()
+    again = load_teacher_for(str(tmp_path / "model"), data)
+    assert teacher.fingerprint() == again.fingerprint() != teacher.cut(20).fingerprint()
     assert "16 steps a pass, more are rolled out" in caplog.text
 
     windows = store_signal(teacher, data.train, tmp_path / "signal")
@@ -175,9 +175,8 @@ def test_chronos_of_the_first_kind_is_refused(tmp_path):
 
 
 def test_it_is_not_trained_here(data, tmp_path):
-    args = TimeDistillTrainingArguments(str(tmp_path), report_to="none")
     with pytest.raises(InputError, match=r"chronos is not trained here .* such as amazon/chronos-bolt-small"):
-        RunTeachers(DistillSettings(teacher=["chronos"]), args, tmp_path).load(data)
+        train_teacher("chronos", data, tmp_path)
 
 
 def test_without_the_package_its_install_command_is_said(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from tests.conftest import CHANNELS, CONTEXT, HORIZON, WIDTH, tiny_teacher
 from timedistill_hf import TimeDistillTrainer, TimeDistillTrainingArguments
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.distillation.recipes import paper
+from timedistill_hf.distillation.settings import RunSettings
 from timedistill_hf.distillation.teachers import RunTeachers
 from timedistill_hf.settings.run import DistillSettings
 from timedistill_hf.signal_store.store import plan_store, store_signal
@@ -110,8 +111,8 @@ def test_the_regressor_is_of_the_pooled_size_and_said(student, data, tmp_path, c
 
 
 def run_teachers(names, folder, **settings):
-    args = TimeDistillTrainingArguments(output_dir=str(folder), report_to="none")
-    return RunTeachers(DistillSettings(teacher=names, **settings), args, folder)
+    given = {"teacher": names, "output_dir": str(folder), "report_to": "none"}
+    return RunTeachers(RunSettings.of(given | settings), {})
 
 
 def test_the_flag_reaches_every_teacher_that_has_patches(data, tmp_path):
@@ -129,7 +130,7 @@ def test_the_flag_reaches_every_teacher_that_has_patches(data, tmp_path):
 
 
 def test_where_there_is_nothing_to_pool_it_is_said(data, tmp_path):
-    with pytest.raises(InputError, match="--feature_pooling mean: itransformer has one feature a channel"):
+    with pytest.raises(InputError, match="feature_pooling=mean: itransformer has one feature a channel"):
         run_teachers(["itransformer"], tmp_path, feature_pooling="mean").load(data)
     run_teachers(["itransformer"], tmp_path, feature_pooling="flatten").load(data)
     with pytest.raises(InputError, match="feature_pooling='lats': expected one of flatten, mean, last"):
