@@ -60,6 +60,16 @@ def expected(frame, data, window):
     return torch.tensor(np.stack(columns, axis=1), dtype=torch.float32)
 
 
+class Arrow:
+    """A table of another library, polars say."""
+
+    def __init__(self, table: pa.Table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
 FORMS = {
     "a list a row": lambda frame, data, folder: frame,
     "a step a row": lambda frame, data, folder: tidy(frame),
@@ -77,6 +87,8 @@ FORMS = {
         forecast=[np.append(forecast, 99.0) for forecast in frame["forecast"]]
     ),
     "a data set": lambda frame, data, folder: datasets.Dataset.from_pandas(frame).shuffle(seed=1),
+    "an Arrow table": lambda frame, data, folder: pa.Table.from_pandas(frame),
+    "any Arrow library": lambda frame, data, folder: Arrow(pa.Table.from_pandas(frame, preserve_index=False)),
     "categories": lambda frame, data, folder: frame.assign(series=frame["series"].astype("category")),
 }
 

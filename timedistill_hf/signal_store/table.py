@@ -5,7 +5,7 @@ import logging
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +20,9 @@ from ..data.windows import ForecastData, WindowDataset
 from ..teachers import TeacherSignal
 from ..teachers.external import ExternalTeacher
 from .folder import dtype_name, free_bytes
-from .reading import ForecastTable
+from .reading import ForecastRows, ForecastTable, Table
 from .store import COLUMN_PREFIX
 
-
-if TYPE_CHECKING:
-    from .reading import Table
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +97,7 @@ class TableTeacher(ExternalTeacher):
     """A table of forecasts in the place of a teacher, for the windows that it was written for.
 
     Args:
-        source: a Parquet file, a DataFrame, an Arrow table or a data set, with the columns that
+        source: a Parquet file, a DataFrame (of pandas or polars), an Arrow table or a data set, with the columns that
             `timedistill_hf.signal_store.reading` names.
         data: what was forecast; the forecasts are in their units.
         name: what results call it; the file's stem by default.
@@ -116,7 +113,7 @@ class TableTeacher(ExternalTeacher):
 
     def __init__(
         self,
-        source: "Table",
+        source: Table,
         data: ForecastData,
         *,
         name: str | None = None,
@@ -204,7 +201,7 @@ class TableTeacher(ExternalTeacher):
 
 
 def signal_from_table(
-    source: "Table",
+    source: Table,
     data: ForecastData,
     part: str = "train",
     *,
@@ -249,11 +246,9 @@ def _scan(table: ForecastTable, data: ForecastData) -> tuple[dict[str, Coverage]
         for array in (rows.row, rows.channel, rows.step, rows.values):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         for part, windows in parts.items():
-            window = rows.row - windows.first_origin
-            inside = (window >= 0) & (window < len(windows))
-            place = (window[inside], rows.channel[inside])
-            np.add.at(counts[part], place, 1)
-            np.add.at(sums[part], place, marks[0] if rows.step is None else marks[rows.step[inside]])
+            inside, *place = _places(rows, windows)
+            np.add.at(counts[part], tuple(place), 1)
+            np.add.at(sums[part], tuple(place), marks[0] if rows.step is None else marks[rows.step[inside]])
     coverage = {}
     for part, windows in parts.items():
         complete = (counts[part] == expected) & (sums[part] == marks.sum())
@@ -264,6 +259,13 @@ def _scan(table: ForecastTable, data: ForecastData) -> tuple[dict[str, Coverage]
         known = complete.all(axis=1)
         coverage[part] = Coverage(known, int((complete.any(axis=1) & ~known).sum()))
     return coverage, digest.hexdigest()
+
+
+def _places(rows: ForecastRows, windows: WindowDataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which rows are of one of these windows, and of which window and channel."""
+    window = rows.row - windows.first_origin
+    inside = (window >= 0) & (window < len(windows))
+    return inside, window[inside], rows.channel[inside]
 
 
 def _raise_incomplete(
@@ -293,9 +295,7 @@ def _lay_out(table: ForecastTable, windows: WindowDataset, data: ForecastData, p
     with staged_file(path) as stage:
         laid_out = np.lib.format.open_memmap(stage, mode="w+", dtype=dtype, shape=shape)
         for rows in table.rows():
-            window = rows.row - windows.first_origin
-            inside = (window >= 0) & (window < len(windows))
-            window, channel = window[inside], rows.channel[inside]
+            inside, window, channel = _places(rows, windows)
             values = ((rows.values[inside].T - mean[channel]) / std[channel]).T
             _check_range(values, dtype, table.name)
             if rows.step is None:
