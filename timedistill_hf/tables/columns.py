@@ -46,6 +46,7 @@ class TableColumns:
     Args:
         frame: its rows as they are, with datetimes in the time column and numbers in the value columns.
         id_column, timestamp_column, target_columns: which column is what.
+        codes: `[n]`, the number of each row's id, in the order of their first rows; all 0 without ids.
         has_dates: whether its time column held dates (`datetime.date`).
     """
 
@@ -53,6 +54,7 @@ class TableColumns:
     id_column: str | None
     timestamp_column: str | None
     target_columns: list[str]
+    codes: np.ndarray
     has_dates: bool = False
 
 
@@ -88,15 +90,16 @@ def read_columns(
     if len(frame) == 0:
         raise InputError(f"{name!r} has no rows: expected one a time step")
     frame = _without_saved_index(frame, (timestamp_column, id_column, *targets), name)
+    codes = np.zeros(len(frame), dtype=np.int64)
     if id_column is not None:
-        _check_ids(frame, id_column, timestamp_column, name)
+        codes = _read_ids(frame, id_column, timestamp_column, name)
     targets = targets or _targets(frame, id_column, timestamp_column, known, name)
     has_dates = False
     if timestamp_column is not None:
         has_dates = type(frame[timestamp_column].iloc[0]) is datetime.date
         stamps = read_datetimes(frame[timestamp_column], name, time_zone)
         frame = frame.assign(**{timestamp_column: stamps})
-    return TableColumns(_read_numbers(frame, targets, name), id_column, timestamp_column, targets, has_dates)
+    return TableColumns(_read_numbers(frame, targets, name), id_column, timestamp_column, targets, codes, has_dates)
 
 
 def choose_columns(
@@ -144,7 +147,7 @@ def _check_roles(
             raise InputError(f"target_columns names {column!r}, the column of {role}: name value columns only")
 
 
-def _check_ids(frame: pd.DataFrame, id_column: str, timestamp_column: str | None, name: str) -> None:
+def _read_ids(frame: pd.DataFrame, id_column: str, timestamp_column: str | None, name: str) -> np.ndarray:
     if timestamp_column is None:
         raise InputError(
             f"{name!r} is long (id column {id_column!r}) and needs a time column: give timestamp_column, one of "
@@ -162,6 +165,7 @@ def _check_ids(frame: pd.DataFrame, id_column: str, timestamp_column: str | None
     if codes.min() < 0:
         row = int(np.flatnonzero(codes < 0)[0])
         raise InputError(f"row {row} of {name!r} has no id in column {id_column!r}: fill it, or drop the row")
+    return codes.astype(np.int64)
 
 
 def _targets(

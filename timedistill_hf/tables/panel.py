@@ -186,7 +186,9 @@ def read_panel(
     roles = {"id_column": id_column, "timestamp_column": timestamp_column, "target_columns": target_columns}
     columns = read_columns(table, name, time_zone=time_zone, known=known, **roles)
     frame, time = columns.frame, columns.timestamp_column
-    codes, ids = _groups(frame, columns.id_column)
+    codes, ids = columns.codes, None
+    if columns.id_column is not None:
+        ids = frame[columns.id_column][~pd.Series(codes).duplicated().to_numpy()].reset_index(drop=True)
     values = _values(frame, columns.target_columns, missing_values, name)
     clock = times = grid = None
     if time is not None:
@@ -232,15 +234,6 @@ def check_duplicates(duplicates: str) -> None:
     """Raise where it is none of the rules."""
     if duplicates not in DUPLICATES:
         raise InputError(f"duplicates={duplicates!r}: expected one of {', '.join(map(repr, DUPLICATES))}")
-
-
-def _groups(frame: pd.DataFrame, id_column: str | None) -> tuple[np.ndarray, pd.Series | None]:
-    if id_column is None:
-        return np.zeros(len(frame), dtype=np.int64), None
-    codes, _ = pd.factorize(frame[id_column])
-    first = np.empty(codes.max() + 1, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    return codes.astype(np.int64), frame[id_column].iloc[first].reset_index(drop=True)
 
 
 def _values(frame: pd.DataFrame, columns: list[str], missing_values: tuple[float, ...], name: str) -> np.ndarray:

@@ -75,17 +75,13 @@ def find_extents(table: FleetTable, id_column: str, timestamp_column: str, rows:
     ids, firsts, unordered = [], [], set()
     num_runs, last_id, last_time = 0, None, None
     starts, ends = np.array([rows[0]]), np.array([rows[1]])
-    kind = table.schema.field(id_column).type
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    options = {"read_dictionary": [id_column]} if is_text else {}  # numbers are quicker to compare
-    for row, batch in table.batches([id_column, timestamp_column], starts, ends, **options):
-        column, times = batch.column(id_column), batch.column(timestamp_column)
+    for row, batch in table.batches([id_column, timestamp_column], starts, ends):
+        column, times = _plain(batch.column(id_column)), batch.column(timestamp_column)
         _check_known(column, row, id_column)
-        keys = column.indices if pa.types.is_dictionary(column.type) else column
-        is_new = np.ones(len(keys), dtype=bool)
-        is_new[1:] = pc.not_equal(keys[1:], keys[:-1]).to_numpy(zero_copy_only=False)
+        is_new = np.ones(len(column), dtype=bool)
+        is_new[1:] = pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
         is_new[0] = last_id is None or column[0].as_py() != last_id
-        goes_back = np.zeros(len(keys), dtype=bool)
+        goes_back = np.zeros(len(column), dtype=bool)
         goes_back[1:] = ~_is_less(times[:-1], times[1:])
         if last_time is not None:
             goes_back[:1] = ~_is_less(last_time, times[:1])
@@ -93,12 +89,12 @@ def find_extents(table: FleetTable, id_column: str, timestamp_column: str, rows:
         unordered.update(np.unique(run[goes_back & ~is_new]).tolist())
         begins = np.flatnonzero(is_new)
         num_runs += len(begins)
-        ids.append(_plain(column.take(pa.array(begins))))
+        ids.append(column.take(pa.array(begins)))
         firsts.append(row + begins)
         last_id, last_time = column[-1].as_py(), times[-1:]
     is_ordered = np.ones(num_runs, dtype=bool)
     is_ordered[list(unordered)] = False
-    names = pa.concat_arrays(ids) if ids else pa.array([], _plain_type(kind))
+    names = pa.concat_arrays(ids) if ids else _plain(pa.array([], table.schema.field(id_column).type))
     return Extents(names, np.concatenate([*firsts, [rows[1]]]).astype(np.int64), is_ordered)
 
 
@@ -137,10 +133,6 @@ def _is_less(first: pa.Array, second: pa.Array) -> np.ndarray:
 
 def _plain(ids: pa.Array) -> pa.Array:
     return ids.dictionary_decode() if pa.types.is_dictionary(ids.type) else ids
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _check_known(ids: pa.Array, row: int, id_column: str) -> None:

@@ -73,7 +73,7 @@ class FleetTable:
             raise _unreadable(self.paths[0], error) from error
 
     def batches(
-        self, columns: list[str], starts: np.ndarray, ends: np.ndarray, **options
+        self, columns: list[str], starts: np.ndarray, ends: np.ndarray
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Batches that cover the ranges of rows `starts` to `ends`, and the row that each begins with.
 
@@ -81,7 +81,6 @@ class FleetTable:
             columns: names of those to read.
             starts, ends: int64 `[N]`, half-open, ascending, not overlapping. Row groups without any of their rows are
                 skipped; others come whole.
-            options: for `pyarrow.parquet.ParquetFile`.
         """
         index, opened = None, None
         try:
@@ -90,7 +89,7 @@ class FleetTable:
                     if opened is not None:
                         opened.close()
                     index = self.file[row_group]
-                    opened = _open(self.paths[index], **options)
+                    opened = _open(self.paths[index])
                 row = int(self.first[row_group])
                 for batch in _batches(opened, self.paths[index], int(self.group[row_group]), columns):
                     yield row, batch
@@ -120,9 +119,9 @@ def _find_files(path: Path) -> list[Path]:
     return paths
 
 
-def _open(path: Path, **options) -> pq.ParquetFile:
+def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, **options)
+        return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     except Exception as error:  # of a damaged file the library raises errors of many kinds
         raise _unreadable(path, error) from error
 
