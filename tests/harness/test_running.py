@@ -145,6 +145,7 @@ def test_a_script_that_outlives_the_harness_is_waited_for_and_collected(tmp_path
     lost.runner.say = lost.runner.say.send
     process = context.Process(target=lost.run)
     process.start()
+    lost.runner.say.__self__.close()  # so that a child that dies is the end of its messages
     script = begun(iter(receiver.recv, None), first.name)
     process.kill()
     process.join()
