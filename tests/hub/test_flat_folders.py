@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from transformers.dynamic_module_utils import get_relative_import_files
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 import timedistill_hf
 
 
 PACKAGE = Path(timedistill_hf.__file__).parent
-OWN = {config for config in CONFIG_MAPPING.values() if config.__module__.startswith("timedistill_hf.")}
+OWN = {getattr(timedistill_hf, name) for name in timedistill_hf.__all__ if name.endswith("Config")}
 ALLOWED = {"torch", "transformers", "huggingface_hub", *sys.stdlib_module_names}
 
 
