@@ -37,7 +37,7 @@ def test_the_first_screen_and_fine_tuning_run(tmp_path, monkeypatch, capsys):
     assert "2020-03-03 12:00:00" in printed
     assert "one linear layer" in printed
     write_csv("my.csv", seed=1)
-    _, second = snippets("docs/students.md")
+    _, second, _ = snippets("docs/students.md")
     assert len([line for line in second.splitlines() if line.strip()]) < 10
     exec(second.replace("runs/student", "runs/python"), {})
     tuned = TimeDistillProcessor.from_pretrained("runs/finetuned")

@@ -17,6 +17,7 @@ from timedistill_hf import (
 )
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.data import SplitSpec, make_windows, synthetic_series
+from timedistill_hf.objective import TimeDistillObjective
 from timedistill_hf.teachers import TeacherSignal
 from timedistill_hf.teachers.families.itransformer import ITransformerFamily
 from timedistill_hf.training.trainer import REGRESSOR_FILE, build_regressor
@@ -148,6 +149,42 @@ def test_all_terms_are_logged_by_name_and_add_up(student, teacher, data, tmp_pat
         + 0.25 * (logs["loss_feature_scale"] + logs["loss_feature_period"])
     )
     assert logs["loss"] == pytest.approx(total, rel=1e-5)
+
+
+class Absolute(TimeDistillObjective):
+    """Another distance over the scales, and none over the periods."""
+
+    def scale_distance(self, student, teacher, dim, kind):
+        return (student - teacher).abs().mean()
+
+
+def plain_distance(prediction, target, teacher_prediction, **others):
+    """The same as a function."""
+    supervised, distance = (prediction - target).square().mean(), (prediction - teacher_prediction).abs().mean()
+    return {"supervised": supervised, "distance": distance, "loss": supervised + 0.5 * distance}
+
+
+def test_an_objective_of_ones_own(teacher, data, tmp_path):
+    """A subclass and a function that say the same train to the same weights, and the terms are logged by name."""
+    own = {"subclass": Absolute(alpha=0.5, beta=0, period_weight=0), "function": plain_distance}
+    weights, names = [], []
+    for name, objective in own.items():
+        trainer = TimeDistillTrainer(
+            model=new_student(),
+            teacher=teacher,
+            args=arguments(tmp_path / name, beta=0, max_steps=3),
+            objective=objective,
+            **data.for_trainer(),
+        )
+        trainer.train()
+        weights.append(torch.cat([value.flatten() for value in trainer.model.parameters()]))
+        names.append({name for row in trainer.state.log_history for name in row if name.startswith("loss_")})
+    torch.testing.assert_close(*weights, rtol=1e-5, atol=1e-7)
+    assert names == [{"loss_supervised", "loss_prediction_scale"}, {"loss_supervised", "loss_distance"}]
+    plain = build(new_student(), teacher, data, tmp_path / "plain", beta=0, max_steps=3)
+    plain.train()
+    published = torch.cat([value.flatten() for value in plain.model.parameters()])
+    assert not torch.allclose(published, weights[0], rtol=1e-3)
 
 
 def test_resume_is_bit_identical_with_the_patience_kept(teacher, data, tmp_path):

@@ -114,20 +114,31 @@ class TimeDistillObjective:
         if known is not None:
             share = known.float().mean()
             student, teacher = student[known.bool()], teacher[known.bool()]
-        losses = {
-            "scale": (self.scale_weight, lambda: multi_scale_loss(student, teacher, self.num_scales, dim, kind)),
-            "period": (
-                self.period_weight,
-                lambda: multi_period_loss(student, teacher, self.temperature, self.kl_reduction, dim, self.kl_floor),
-            ),
+        distances = {
+            "scale": (self.scale_weight, self.scale_distance),
+            "period": (self.period_weight, self.period_distance),
         }
         # of no window: 0, with a gradient, so that all processes have the same terms
         nothing = student.sum() + teacher.sum() if len(student) == 0 else None
         return {
-            f"{name}_{term}": share * loss() if nothing is None else nothing
-            for term, (weight, loss) in losses.items()
+            f"{name}_{term}": share * distance(student, teacher, dim, kind) if nothing is None else nothing
+            for term, (weight, distance) in distances.items()
             if weight
         }
+
+    def scale_distance(self, student: torch.Tensor, teacher: torch.Tensor, dim: int, kind: str) -> torch.Tensor:
+        """How far two forecasts (`dim` 1) or features (`dim` 2) are apart over the scales; for a subclass to change.
+
+        Args:
+            student, teacher: of the same shape; only the student's carries a gradient to the model.
+            dim: that of the steps.
+            kind: `"mse"` or `"mae"`.
+        """
+        return multi_scale_loss(student, teacher, self.num_scales, dim, kind)
+
+    def period_distance(self, student: torch.Tensor, teacher: torch.Tensor, dim: int, kind: str) -> torch.Tensor:
+        """How far their periods are apart; see `scale_distance`."""
+        return multi_period_loss(student, teacher, self.temperature, self.kl_reduction, dim, self.kl_floor)
 
     def _sum(self, pair: dict[str, torch.Tensor]) -> torch.Tensor | float:
         """The terms of one pair with their weights."""

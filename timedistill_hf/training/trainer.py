@@ -3,6 +3,7 @@
 import logging
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -65,6 +66,8 @@ class TimeDistillTrainer(ForecastTrainer):
             `model_type`.
         teacher: a [`Teacher`], or [`SeveralTeachers`], or `None` where the training windows hold its signal.
         args: [`TimeDistillTrainingArguments`].
+        objective: in the place of the arguments' [`TimeDistillObjective`]: a subclass of it, or a function of the same
+            arguments that gives terms by name and, as `loss`, what is minimised.
 
     Raises:
         InputError: teacher and student disagree on look-back, horizon or channels, or there is no teacher's signal, or
@@ -79,6 +82,7 @@ class TimeDistillTrainer(ForecastTrainer):
         args: TimeDistillTrainingArguments | None = None,
         *,
         teacher: FrozenTeacher | None = None,
+        objective: Callable[..., dict[str, torch.Tensor]] | None = None,
         **kwargs: Any,
     ) -> None:
         if not isinstance(args, TimeDistillTrainingArguments):
@@ -91,7 +95,9 @@ class TimeDistillTrainer(ForecastTrainer):
                 "Teacher(model, family), or a CallableTeacher(function, ...)"
             )
         super().__init__(model=model, args=args, **kwargs)
-        self.objective = args.objective()
+        self.objective = args.objective() if objective is None else objective
+        self._alpha = getattr(self.objective, "alpha", args.alpha)
+        self._beta = getattr(self.objective, "beta", args.beta)
         self._term_sums: dict[str, torch.Tensor] = defaultdict(float)
         self._term_steps = 0
         self.regressor: nn.Module | None = None
@@ -159,7 +165,7 @@ class TimeDistillTrainer(ForecastTrainer):
         from ..cards import trainer_card
         from ..cards.run import taught_by
 
-        alpha, beta = self.objective.alpha, self.objective.beta if self.regressor is not None else 0
+        alpha, beta = self._alpha, self._beta if self.regressor is not None else 0
         teacher = None if self.teacher is None else self.accelerator.unwrap_model(self.teacher)
         name = stored_teacher_name(self.train_dataset) if teacher is None else teacher.name
         hub_ids = [] if teacher is None else teacher.hub_ids
@@ -197,8 +203,8 @@ class TimeDistillTrainer(ForecastTrainer):
             )
         horizon = targets["future_values"].shape[1]
         output = self._student_output(inputs, targets["future_values"].shape)
-        feature = self.adapter.feature(output) if self.objective.beta else None
-        if self.objective.beta and (feature is None or signal.feature is None):
+        feature = self.adapter.feature(output) if self._beta else None
+        if self._beta and (feature is None or signal.feature is None):
             side = "teacher" if signal.feature is None else "student"
             logger.warning("The %s has no feature: the feature terms (beta) are off.", side)
         if feature is None or signal.feature is None:
