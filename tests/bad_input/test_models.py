@@ -174,8 +174,14 @@ def test_folders_of_results(refused, work):
     for script in ("distill.py", "train_teacher.py"):
         refused(script, "--output_dir", work / "mine.csv", found=("mine.csv' is no folder", "another --output_dir"))
         refused(script, "--output_dir", work / "mine.csv/out", found=("lies below the file", "another --output_dir"))
-        refused(script, "--output_dir", work, found=("is not empty and no run", "name another --output_dir"))
-        refused(script, "--output_dir", work, "--overwrite", found=("is not empty and no run", "another --output_dir"))
+        refused(script, "--output_dir", work, found=("is not empty and holds no run", "name another --output_dir"))
+        refused(
+            script,
+            "--output_dir",
+            work,
+            "--overwrite",
+            found=("is not empty and holds no run", "another --output_dir"),
+        )
     folder = work / "half"
     folder.mkdir()
     for text in ("{", "[]", "{}", '{"mine": 1}', b"\xff"):

@@ -129,7 +129,9 @@ def train_and_score_teacher(given: Mapping) -> dict:
     args = build(ForecastTrainingArguments, {"output_dir": "runs/teacher", **defaults, **given})
     folder = Path(args.output_dir)
     if (folder / WEIGHTS).exists() and not settings.overwrite and not args.push_to_hub:
-        raise InputError(f"{str(folder)!r} holds a teacher already: name another `output_dir`, or `overwrite=True`")
+        raise InputError(
+            f"{str(folder)!r} holds a teacher already: name another `output_dir`, or pass `overwrite=True`"
+        )
     args.check_metric()
     data = load_data(data_settings)
     prepare_run(args)
