@@ -121,6 +121,16 @@ class Channels:
         channels[0][:, self.positions.ravel()] = block.transpose(1, 0, 2).reshape(block.shape[1], -1)
         return channels
 
+    def window(
+        self, panel: Panel, last: np.ndarray, context: int, horizon: int, time_features: bool
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """`[1, L, C]` of the model's channels up to the steps `last` `[G]`, and the calendar features, if wanted."""
+        past = torch.from_numpy(self.place(panel.block(slice(None), context, last)))
+        if not time_features:
+            return past, {}
+        both = common_features(panel, last[0], context, horizon)[None]
+        return past, {"past_time_features": both[:, :context], "future_time_features": both[:, context:]}
+
     def take(self, channels: np.ndarray) -> np.ndarray:
         """`[1, S, C]` of the model's channels as `[G, S, K]` of the table's series."""
         return channels[0][:, self.positions].transpose(1, 0, 2)

@@ -210,18 +210,12 @@ class TimeDistillProcessor(FeatureExtractionMixin):
 
     def _window(self, table: "Table") -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The last steps of a table, float64 `[1, L, C]`, and the calendar features."""
-        from .channels import Channels, common_features, read_history
+        from .channels import Channels, read_history
 
         panel = read_history(table, vars(self), self.prediction_length)
         channels, last = Channels.of(panel, vars(self)), np.full_like(panel.last, panel.last.max())
         channels.check_all(panel)
-        values = torch.from_numpy(channels.place(panel.block(slice(None), self.context_length, last)))
-        if not self.time_features:
-            return values, {}
-        features = common_features(panel, last[0], self.context_length, self.prediction_length)[None].split(
-            [self.context_length, self.prediction_length], dim=1
-        )
-        return values, dict(zip(("past_time_features", "future_time_features"), features, strict=True))
+        return channels.window(panel, last, self.context_length, self.prediction_length, self.time_features)
 
     def _last_steps(self, data: "np.ndarray | torch.Tensor") -> torch.Tensor:
         if data.ndim not in (2, 3) or data.shape[-1] != len(self.columns):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .._utils.errors import InputError, listed
-from ..data.channels import Channels, common_features, read_history
+from ..data.channels import Channels, read_history
 from ..models.adapters import run_model
 from ..student.serving_timedistill import MAX_CELLS, UnusableWindow, forecast_in_units, is_channel_free
 from ..tables.output import forecast_frame
@@ -96,11 +96,7 @@ def _in_place(
     model: nn.Module, settings: Mapping, panel: Panel, channels: Channels, last: np.ndarray, context: int, horizon: int
 ) -> np.ndarray:
     """`[G, S, K]`, each series in the channel of its own."""
-    features = {}
-    if settings.get("time_features"):
-        both = common_features(panel, last[0], context, horizon)[None]
-        features = {"past_time_features": both[:, :context], "future_time_features": both[:, context:]}
-    past = torch.from_numpy(channels.place(panel.block(slice(None), context, last)))
+    past, features = channels.window(panel, last, context, horizon, bool(settings.get("time_features")))
     try:
         forecast, _ = forecast_in_units(model, past, *channels.scaler(), run=run_model, **features)
     except UnusableWindow as error:
