@@ -33,7 +33,7 @@ class Grid:
 
     def __init__(self, times: np.ndarray, freq: str, ahead: int):
         offset = offset_of(freq)
-        self.freq = freq
+        self.freq, self.given = freq, times
         self.multiple = offset.n
         self.dates = None
         if isinstance(offset, (pd.offsets.Tick, pd.offsets.Day, pd.offsets.Week)):

@@ -190,22 +190,21 @@ def read_panel(
     if columns.id_column is not None:
         ids = frame[columns.id_column][~pd.Series(codes).duplicated().to_numpy()].reset_index(drop=True)
     values = _values(frame, columns.target_columns, missing_values, name)
-    clock = times = grid = None
+    clock = times = None
     if time is not None:
         clock, times = Clock.read(frame[time], codes, time_zone=time_zone, freq=freq)
-    is_known = not known or set(columns.target_columns) == set(known.get("columns", ()))
-    is_regular = regularize or ids is not None or not is_known
+    is_of_training = not known or set(columns.target_columns) == set(known.get("columns", ()))
+    is_regular = regularize or ids is not None or not is_of_training
     if is_regular:
         codes, times, values = _in_order(codes, times, values, columns, duplicates, name)
     first = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-    number, phase = np.arange(len(codes)) - first[codes], np.zeros(len(codes), dtype=np.int64)
     if times is not None:
         freq = _frequency(times, first, freq, in_common or not is_regular, name if is_regular else None)
-    if times is not None and freq is not None:
-        steps = times if is_regular else np.unique(times)
-        borders = first if is_regular else np.array([0, len(steps)])
-        grid = Grid(steps, freq, ahead)
-        _check_grid(grid, steps, borders, in_common, lambda code: _called(name, columns.id_column, ids, code))
+    grid = None if times is None or freq is None else Grid(times if is_regular else np.unique(times), freq, ahead)
+    number, phase = np.arange(len(codes)) - first[codes], np.zeros(len(codes), dtype=np.int64)
+    if grid is not None:
+        borders = first if is_regular else np.array([0, len(grid.number)])
+        _check_grid(grid, borders, in_common, lambda code: _called(name, columns.id_column, ids, code))
         if is_regular:
             number, phase = grid.number, grid.phase
         else:
@@ -336,9 +335,7 @@ def _called(name: str, id_column: str | None, ids: pd.Series | None, code: int) 
     return repr(name) if ids is None else f"{id_column} {ids.tolist()[code]!r} of {name!r}"
 
 
-def _check_grid(
-    grid: Grid, times: np.ndarray, first: np.ndarray, in_common: bool, called: Callable[[int], str]
-) -> None:
+def _check_grid(grid: Grid, first: np.ndarray, in_common: bool, called: Callable[[int], str]) -> None:
     """Raise where a group's rows lie off the grid of its first one, or most rows are several steps apart.
 
     They are not where those of all groups together follow each other: groups may take turns.
@@ -355,10 +352,10 @@ def _check_grid(
         odd, many = int(np.diff(first).argmax()), len(first) - 1
     else:
         return
-    found = find_frequency(pd.DatetimeIndex(times[first[odd] : first[odd + 1]]))
+    found = find_frequency(pd.DatetimeIndex(grid.given[first[odd] : first[odd + 1]]))
     apart = f"{found!r} apart" if found else f"usually {usual} of them apart"
-    if not found and len(off):
-        apart = f"on no grid of that frequency, such as {pd.Timestamp(times[off[0]])}"
+    if len(off) and found in (None, grid.freq):
+        apart = f"on no grid of that frequency, such as {pd.Timestamp(grid.given[off[0]])}"
     of = "" if len(first) == 2 else f" ({many} of {len(first) - 1} series)"
     raise InputError(
         f"expected steps of {grid.freq!r}, the timestamps of {called(odd)} are {apart}{of}: resample the table to "
