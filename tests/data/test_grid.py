@@ -266,5 +266,7 @@ def test_series_on_shifted_grids_have_none_in_common():
     """Training wants all channels at the same steps; the first one off them is named."""
     shifted = pd.concat([table(DAYS[:50], shop=1), table(DAYS[:50] + pd.Timedelta(minutes=17), shop=2)])
     assert load_series(shifted, id_column="shop").freq is None
-    with pytest.raises(InputError, match=r"of shop 2 of 'frame' are on no grid of that frequency, such as .*00:17:00 "):
+    with pytest.raises(
+        InputError, match=r"of shop 2 of 'frame' are on no grid of that frequency, such as .*00:17:00 "
+    ):
         load_series(shifted, id_column="shop", freq="D")
