@@ -103,10 +103,10 @@ WINDOWS = [
     ("one date", BASE, ["--split", "2020-01-12"], "split '2020-01-12'", "two or three dates"),
     ("no such day", BASE, ["--split", "2020-02-31,2020-03-31"], "split '2020-02-31", "expected ratios"),
     ("dates without time", BASE.drop(columns="date"), ["--split", "2020-01-12,2020-01-14"], "'2020-01-12'", "by rows"),
-    ("context of 0", BASE, ["--context_length", "0"], "context_length=0", "expected a positive number of steps"),
-    ("negative horizon", BASE, ["--prediction_length", "-4"], "prediction_length=-4", "expected a positive number"),
+    ("context of 0", BASE, ["--context_length", "0"], "--context_length 0", "expected a positive number of steps"),
+    ("negative horizon", BASE, ["--prediction_length", "-4"], "--prediction_length -4", "expected a positive number"),
     ("context beyond the data", BASE, ["--context_length", "5000"], "context_length=5000", "lower them"),
-    ("season of 0", BASE, ["--season", "0"], "season=0", "expected a positive number of steps"),
+    ("season of 0", BASE, ["--season", "0"], "--season 0", "expected a positive number of steps"),
     ("sentinel of words", BASE, ["--missing_value", "none"], "invalid float value: 'none'", "--help lists"),
 ]  # fmt: skip
 
