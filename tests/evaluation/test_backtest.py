@@ -253,10 +253,7 @@ def test_the_forecast_script_takes_unknown_ids(tmp_path, monkeypatch, capsys):
     table().rename(columns={"item": "shop"}).to_csv(tmp_path / "my.csv", index=False)
     target = tmp_path / "out.csv"
     command = ("--model", saved, "--input", tmp_path / "my.csv", "--output", target)
-    assert "--id_column goes with --each_series" in fails(
-        monkeypatch, capsys, "forecast.py", *command, "--id_column", "shop"
-    )
-    run(monkeypatch, "forecast.py", *command, "--each_series", "--id_column", "shop")
+    run(monkeypatch, "forecast.py", *command, "--id_column", "shop")
     assert f"3 series, 10 steps from each series' end: {target}" in capsys.readouterr().out
     expected = forecaster().predict_df(table())
     close(pd.read_csv(target)["y"], expected["y"])

@@ -53,10 +53,9 @@ COMMANDS = {
         "Forecast",
         "Forecast a table with a saved model.",
         "forecasting.forecast",
-        "The output has the input's columns, ids and order; columns that the model does not know are left out.\n"
-        "Only the last look-back counts; a shorter history is filled up with missing steps in front. With\n"
-        "--each_series every series is forecast by itself, from its own last timestamp: ids may be new to the\n"
-        "model, end at different times and be short.",
+        "The output has the input's columns, ids and order. Every series is forecast from its own last timestamp; only\n"
+        "the last look-back counts, and a shorter history is filled up with missing steps in front. A student that\n"
+        "is free of its channels forecasts series that it has never seen, too.",
     ),
     "fleet": Command(
         "Forecast",

@@ -48,24 +48,16 @@ class ForecastSettings(TableSettings, NumberSettings):
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a student or teacher with its processor."})
     revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
-    input: str = field(default=None, metadata={"help": "The history: a .csv or .parquet file like that of training."})
-    output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
-    each_series: bool = field(
-        default=False,
-        metadata={
-            "help": "Forecast each series by itself, from its own last timestamp, also those that the model has never "
-            "seen. The flags of columns, frequency, zone and scaling go with this."
-        },
+    input: str = field(
+        default=None,
+        metadata={"help": "The history: a .csv or .parquet file, wide (a column a series) or long (with ids)."},
     )
+    output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
     config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
     overwrite: bool = field(default=False, metadata={"help": "Replace the output file if there is one."})
 
     def __post_init__(self):
         check_files(self, "the .csv or .parquet file that holds the history")
-        default = TableSettings(duplicates=self.duplicates).table_options()
-        given = [name for name, value in self.table_options().items() if value != default[name]]
-        if given and not self.each_series:
-            raise InputError(f"`{given[0]}` goes with `each_series`: without it tables are read as in training")
 
 
 @dataclass
