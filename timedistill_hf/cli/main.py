@@ -53,8 +53,8 @@ COMMANDS = {
         "Forecast",
         "Forecast a table with a saved model.",
         "forecasting.forecast",
-        "The output has the input's columns, ids and order. Every series is forecast from its own last timestamp; only\n"
-        "the last look-back counts, and a shorter history is filled up with missing steps in front. A student that\n"
+        "The output has the input's columns, ids and order. Every series is forecast from its own last timestamp;\n"
+        "only the last look-back counts, and a shorter history is filled up with missing steps in front. A student that\n"
         "is free of its channels forecasts series that it has never seen, too.",
     ),
     "fleet": Command(

@@ -50,7 +50,7 @@ class ForecastSettings(TableSettings, NumberSettings):
     revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
     input: str = field(
         default=None,
-        metadata={"help": "The history: a .csv or .parquet file, wide (a column a series) or long (with ids)."},
+        metadata={"help": "The history, wide or long: a .csv or .parquet file."},
     )
     output: str = field(default=None, metadata={"help": "The .csv or .parquet file to write the forecast to."})
     config: str | None = field(default=None, metadata={"help": "YAML or JSON file of these flags; flags override it."})
