@@ -54,8 +54,8 @@ COMMANDS = {
         "Forecast a table with a saved model.",
         "forecasting.forecast",
         "The output has the input's columns, ids and order. Every series is forecast from its own last timestamp;\n"
-        "only the last look-back counts, and a shorter history is filled up with missing steps in front. A student that\n"
-        "is free of its channels forecasts series that it has never seen, too.",
+        "only the last look-back counts, and a shorter history is filled up with missing steps in front. A\n"
+        "student that is free of its channels forecasts series that it has never seen, too.",
     ),
     "fleet": Command(
         "Forecast",
