@@ -20,4 +20,4 @@ def test_accelerate_reads_it_and_the_readme_names_it(path):
     is_parallel = path.stem in ("cpu_two_processes", "fsdp", "multi_gpu")
     assert (config.num_processes > 1) == is_parallel
     assert (config.mixed_precision == "bf16") == (path.stem in ("bf16", "fsdp"))
-    assert f"accelerate_configs/{path.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"accelerate_configs/{path.name}" in (ROOT / "docs/distillation.md").read_text(encoding="utf-8")

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 
 import datasets
 import numpy as np
@@ -10,9 +12,10 @@ import pytest
 import torch
 
 import timedistill_hf as td
-from tests.conftest import tiny_patchtst
+from tests.conftest import tiny_patchtst, tiny_teacher
 from tests.scripts_helper import generated_csv
-from timedistill_hf.data import load_series, make_windows
+from timedistill_hf.data import load_series, make_windows, synthetic_series
+from timedistill_hf.distillation.teachers import _code_of
 
 
 CONTEXT, HORIZON = 48, 16
@@ -126,6 +129,12 @@ def test_a_finished_run_and_another_teacher_are_refused(csv, tmp_path):
         ("synthetic", "patchtst", {"recipe": "bets"}, "recipe='bets': expected one of paper, best; did you mean"),
         (object(), "patchtst", {}, "'object' is no kind of series"),
         ("synthetic", "patchtst", {"alpha": -1}, "alpha=-1"),
+        ("synthetic", "patchtst", {"dataset": "my.csv"}, "dataset='my.csv': give the data as the first argument"),
+        ("synthetic", "patchtst", {"config": "x.yaml"}, "config='x.yaml': a settings file is for the command line"),
+        ("synthetic", "patchtst", {"teacher_mix": "meen"}, "teacher_mix='meen': expected one of mean, validation"),
+        ("synthetic", "patchtst", {"teacher_signal": "forcasts"}, "teacher_signal='forcasts': expected one of auto"),
+        ("synthetic", "patchtst", {"signal_dtype": "fp16"}, "signal_dtype='fp16': expected one of float32, float16"),
+        (synthetic_series(600), "patchtst", {"season": 12}, "season=12 is for data that are yet to be read"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_before_any_work(tmp_path, data, teacher, settings, message):
@@ -152,3 +161,40 @@ def test_as_the_first_thing_in_a_new_process(csv, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.split()[-1:] == ["2"], done.stderr[-2000:]
+
+
+def scaled(factor: float):
+    return lambda past_values: factor * past_values[:, -HORIZON:]
+
+
+def by(past_values, scale=1.0):
+    return scale * past_values.mean(1)
+
+
+def test_a_function_is_known_by_what_it_does_and_not_by_where_it_lies():
+    def means(past_values):
+        return past_values.mean(1)
+
+    def largest(past_values):
+        return past_values.max(1)
+
+    apart = [means, largest, scaled(1.0), scaled(2.0), partial(by, scale=2.0), partial(by, scale=3.0), by]
+    assert len({repr(_code_of(function)) for function in apart}) == len(apart)
+    assert _code_of(scaled(2.0)) == _code_of(scaled(2.0))
+    assert " at 0x" not in repr([_code_of(function) for function in apart])
+
+
+def test_a_model_that_is_given_is_not_a_family_to_train(csv, tmp_path):
+    """The recipe's configuration of a teacher is for one that is trained here; the data's name is the benchmark's."""
+    series = replace(load_series(str(csv)), name="etth2")
+    model = td.load_teacher(save_teacher(tmp_path / "teacher"))
+    result = td.distill(series, model, output_dir=tmp_path / "run", **LENGTHS, **QUICK)
+    settings = result.results.settings
+    assert (settings["teacher"], settings["teacher_config"]) == (["itransformer teacher"], None)
+    assert settings["dataset"] == "etth2"
+    assert result.results.teacher.name == "itransformer"
+
+
+def save_teacher(folder) -> str:
+    tiny_teacher("itransformer").model.save_pretrained(folder)
+    return str(folder)

@@ -14,7 +14,7 @@ from tests.rounding import frames_close
 from tests.scripts_helper import fails, run
 from timedistill_hf import Forecaster, backtest
 from timedistill_hf._utils.errors import InputError
-from timedistill_hf.data import load_series, make_windows
+from timedistill_hf.data import load_series, make_windows, synthetic_series
 from timedistill_hf.forecasting import rolling
 from timedistill_hf.student import serving_timedistill
 
@@ -257,3 +257,15 @@ def test_the_forecast_script_takes_unknown_ids(tmp_path, monkeypatch, capsys):
     assert f"3 series, 10 steps from each series' end: {target}" in capsys.readouterr().out
     expected = forecaster().predict_df(table())
     close(pd.read_csv(target)["y"], expected["y"])
+
+
+def test_a_series_that_was_made_by_hand(caplog):
+    """It has timestamps and no clock."""
+    made = synthetic_series(200, 1)
+    assert made.clock is None
+    assert made.timestamps is not None
+    frame = pd.DataFrame({"time": made.timestamps, made.columns[0]: made.values[:, 0].numpy()})
+    model = forecaster()
+    expected = backtest(model, frame, num_windows=3)
+    found = backtest(model, made, num_windows=3)
+    close(found.forecasts["forecast"], expected.forecasts["forecast"])

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.conftest import tiny_teacher
 from timedistill_hf._utils.errors import InputError
 from timedistill_hf.hub.publishing import files_to_publish
 
@@ -57,3 +58,16 @@ def test_a_malformed_configuration_is_one_line(tmp_path, file, content):
     with pytest.raises(InputError, match="holds no model to publish") as caught:
         files_to_publish(folder)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("family", ["itransformer", "modern_tcn", "timesnet", "time_mixer"])
+def test_a_folder_without_code_is_published_with_it(tmp_path, family):
+    """Also of a teacher that transformers does not know: its modules and those that they import."""
+    tiny_teacher(family).model.save_pretrained(tmp_path)
+    for path in tmp_path.glob("*.py"):
+        path.unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    named = {reference.split(".")[0] for reference in config["auto_map"].values()}
+    found = {path.name for path in files_to_publish(tmp_path)}
+    assert {f"{name}.py" for name in named} <= found
+    assert "modeling_forecaster.py" in found

@@ -14,7 +14,7 @@ def calendar_features(timestamps: "np.ndarray | pd.DatetimeIndex") -> torch.Tens
     """Float32 `[T, 5]`: minute of the hour, hour, day of the week, day of the month, day of the year.
 
     Each runs from -0.5 to 0.5 over its own cycle. All five are given at every frequency (a constant one does no harm),
-    so that a model's number of time features does not hang on how often the data were sampled.
+    so that a model's number of time features does not depend on how often the data were sampled.
     """
     import pandas as pd
 

@@ -98,12 +98,16 @@ class Channels:
         """Raise where a series is none of training, or two are one: for a model that is bound to its channels."""
         positions = self.positions.ravel()
         unknown = int((positions < 0).sum())
-        if unknown or len(np.unique(positions)) < len(positions):
+        if unknown:
             raise InputError(
-                f"{unknown} of {len(positions)} series are not of the model's training, {listed(self.trained)}, or "
-                "one is there twice, and the model is bound to the channels it was trained on: give these only, or "
-                "train a student with hidden_norm='layernorm' (and revin_affine=False), which forecasts any series"
+                f"{unknown} of {len(positions)} series are not of the model's training, {listed(self.trained)}, and "
+                "the model is bound to the channels it was trained on: give these only, or train a student with "
+                "hidden_norm='layernorm' (and revin_affine=False), which forecasts any series"
             )
+        numbers, counts = np.unique(positions, return_counts=True)
+        if counts.max(initial=1) > 1:
+            twice = self.trained[int(numbers[counts.argmax()])]
+            raise InputError(f"the series {twice!r} of the model's training is there twice: give it once")
 
     def check_all(self, panel: Panel) -> None:
         """Raise where not all series of training are there, on one grid: for a model that sees them together."""

@@ -63,7 +63,7 @@ def cache_teacher(given: Mapping, *, forecasts_only: bool = False, estimate: boo
     start = time.perf_counter()
     stored = signal.store(teacher, data, args.eval_batch_size)
     seconds = time.perf_counter() - start
-    rest = "" if missing == len(stored) else f" for the {missing:,} that lacked"
+    rest = "" if missing == len(stored) else f" for the {missing:,} missing ones"
     return (
         f"{stored.summary}: {readable_seconds(seconds)}{rest}, {missing / seconds:,.0f} windows per second, "
         f"{processes(PartialState().num_processes)}\n{_how_to_use(settings.run)}"

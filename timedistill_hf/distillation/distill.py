@@ -22,6 +22,8 @@ from ..evaluation.evaluate_model import evaluate_model
 from ..evaluation.report import results_of
 from ..evaluation.results import Results
 from ..hub.publishing import prepare_run, publish_run
+from ..settings.building import names_of
+from ..settings.run import DataSettings
 from ..student import TimeDistillConfig, TimeDistillForPrediction
 from ..teachers import FrozenTeacher
 from ..training.arguments import ForecastTrainingArguments, TimeDistillTrainingArguments
@@ -83,15 +85,34 @@ def distill(
         InputError: a setting is not known or refused; the folder holds results already, or a half-finished run with
             other settings; data, teacher and student do not fit; or the Hub does not take the student.
     """
+    _check_settings(data, settings)
     teachers, objects = named(teacher)
     given = {"teacher": teachers, "recipe": recipe, "output_dir": str(output_dir), **settings}
     if isinstance(data, ForecastData):
         given |= _lengths_of(data, given)
     is_named = isinstance(data, str) or hasattr(data, "__fspath__")
-    given["dataset"] = str(data) if is_named else type(data).__name__
+    series = data.series if isinstance(data, ForecastData) else data
+    given["dataset"] = str(data) if is_named else getattr(series, "name", type(data).__name__)
     run = Distillation(RunSettings.of(given), None if is_named else data, objects)
     run.run()
     return DistillResult(run.settings.folder)
+
+
+def _check_settings(data: object, settings: Mapping) -> None:
+    """Raise where a setting would be read by nobody."""
+    if "dataset" in settings:
+        raise InputError(f"dataset={settings['dataset']!r}: give the data as the first argument, `data`")
+    if "config" in settings:
+        raise InputError(f"config={settings['config']!r}: a settings file is for the command line; give its settings")
+    if isinstance(data, (Series, ForecastData)):
+        lengths = {"context_length", "prediction_length"}
+        read = lengths if isinstance(data, ForecastData) else lengths | {"split"}
+        for name in names_of(DataSettings):
+            if name in settings and name not in read:
+                raise InputError(
+                    f"{name}={settings[name]!r} is for data that are yet to be read, not for a "
+                    f"{type(data).__name__}: give it to load_series or make_windows"
+                )
 
 
 def _lengths_of(data: ForecastData, given: Mapping) -> dict:

@@ -127,9 +127,9 @@ _STEPPING = {"max_steps", "eval_strategy", "eval_steps", "save_strategy", "save_
 
 
 def with_recipe(given: Mapping) -> dict:
-    """The settings that are given, and the recipe's for those that are not and that these leave room for."""
+    """The given settings, completed by those of the recipe that do not conflict with them."""
     teachers = as_list(given.get("teacher", TeacherSettings.teacher))
-    family = teacher_family_name(teachers[0])
+    family = teacher_family_name(teachers[0].removesuffix(" model").removesuffix(" teacher"))
     defaults = recipe_defaults(
         given.get("recipe", DistillSettings.recipe), given.get("dataset", DataSettings.dataset), family
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import torch
 from transformers import PreTrainedModel
@@ -197,9 +198,9 @@ def named(teacher: object) -> tuple[list[str], dict[str, object]]:
             names.append(str(each))
             continue
         if isinstance(each, FrozenTeacher):
-            name = each.name
+            name = f"{each.name} teacher"
         elif isinstance(each, PreTrainedModel):
-            name = each.config.model_type
+            name = f"{each.config.model_type} model"
         elif is_frame(each):
             name = "forecasts"
         elif callable(each) and not isinstance(each, torch.nn.Module):
@@ -222,8 +223,27 @@ def fingerprint(teachers: Mapping[str, FrozenTeacher]) -> str:
 
 
 def _of_function(function: Callable, name: str, data: ForecastData) -> CallableTeacher:
-    """A function of numpy arrays in the data's units; its code is its version."""
-    code = getattr(function, "__code__", None)
-    version = sha256(repr((code.co_code, code.co_consts) if code else type(function)).encode()).hexdigest()[:16]
+    """A function of numpy arrays in the data's units, known by its code."""
+    version = sha256(repr(_code_of(function)).encode()).hexdigest()[:16]
     lengths = {field: data.shape[field] for field in ("context_length", "prediction_length")}
     return CallableTeacher(function, **lengths, name=name, version=version, processor=data.processor)
+
+
+def _code_of(value: object) -> object:
+    """What tells one function from another, the same in every process: code, names, defaults and what it closes over.
+
+    Of an object that is neither code nor a plain value only the type counts.
+    """
+    if isinstance(value, CodeType):
+        return (value.co_code, value.co_names, tuple(map(_code_of, value.co_consts)))
+    if isinstance(value, partial):
+        return (_code_of(value.func), _code_of(value.args), _code_of(tuple(value.keywords.items())))
+    if isinstance(value, FunctionType):
+        closed = tuple(_code_of(cell.cell_contents) for cell in value.__closure__ or ())
+        return (_code_of(value.__code__), _code_of(value.__defaults__), closed)
+    if isinstance(value, (tuple, list)):
+        return tuple(map(_code_of, value))
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return value
+    call = vars(type(value)).get("__call__")
+    return (type(value).__qualname__, _code_of(call) if isinstance(call, FunctionType) else None)

@@ -46,7 +46,7 @@ def results_of(data: ForecastData, models: dict[str, nn.Module], batch_size: int
     prepared = {
         name: (model, model.prepare(data) if hasattr(model, "prepare") else data) for name, model in models.items()
     }
-    device = device_of(next(iter(models.values())))
+    device = device_of(models.get("student", next(iter(models.values()))))
     return {
         "version": VERSION,
         "models": score_models(prepared, batch_size=batch_size),

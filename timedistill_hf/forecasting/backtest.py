@@ -207,7 +207,8 @@ def _as_frame(series: Series) -> tuple[pd.DataFrame, str | None]:
     time = None
     if series.timestamps is not None and series.freq is not None and series.regularized:
         time = next(name for name in (series.timestamp_column, "time", "_time") if name not in series.columns)
-        frame.insert(0, time, series.clock.write(series.timestamps))
+        stamps = series.timestamps if series.clock is None else series.clock.write(series.timestamps)
+        frame.insert(0, time, stamps)
     return frame, time
 
 

@@ -227,7 +227,7 @@ def _code(folder: Path) -> list[Path]:
     found = set()
     for module in modules:
         name = f"{module}.py"
-        places = [folder / name, *_PACKAGE.glob(f"student/{name}"), *_PACKAGE.glob(f"models/*/{name}")]
+        places = [folder / name, *_PACKAGE.glob(f"student/{name}"), *_PACKAGE.glob(f"models/{name}")]
         path = next((path for path in places if path.is_file()), None)
         if path is not None:
             beside = {path, *map(Path, get_relative_import_files(path))}

@@ -112,7 +112,7 @@ def replot(settings: PlotSettings) -> list[Path]:
 def _read(path: str | Path) -> Results:
     results = Results.from_json(path)
     if "student" not in results.models or not results.settings:
-        raise InputError(f"{str(path)!r} holds no results of scripts/distill.py: give those of a finished run")
+        raise InputError(f"{str(path)!r} holds no results of a run: give those of a finished one")
     return results
 
 

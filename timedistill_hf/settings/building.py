@@ -24,5 +24,16 @@ def check_names(given: Mapping, *kinds: type) -> None:
 
 
 def build(kind: type[Settings], given: Mapping) -> Settings:
-    """The dataclass with what is given of its fields."""
-    return kind(**{name: given[name] for name in names_of(kind) if name in given})
+    """The dataclass with what is given of its fields.
+
+    Raises:
+        InputError: a value is none of its field's choices.
+    """
+    values = {name: given[name] for name in names_of(kind) if name in given}
+    for field in fields(kind):
+        choices = field.metadata.get("choices")
+        value = values.get(field.name)
+        if choices and value is not None and value not in choices:
+            nearest = did_you_mean(value, choices)
+            raise InputError(f"{field.name}={value!r}: expected one of {', '.join(map(str, choices))}{nearest}")
+    return kind(**values)

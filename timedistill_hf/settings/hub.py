@@ -25,7 +25,7 @@ class PushModelSettings(HubSettings):
     """A finished model to publish."""
 
     folder: str | None = field(
-        default=None, metadata={"help": "What distill.py or train_teacher.py made, or save_pretrained."}
+        default=None, metadata={"help": "What distill or train-teacher made, or save_pretrained."}
     )
     license: str | None = field(
         default=None,
@@ -55,7 +55,7 @@ class PushDatasetSettings(HubSettings, NumberSettings):
     )
     split: str | None = field(
         default=None,
-        metadata={"help": "What the card says is for training, validation and test, as distill.py takes it."},
+        metadata={"help": "What the card says is for training, validation and test, as distill takes it."},
     )
     timestamp_column: str | None = field(
         default=None, metadata={"help": "Time column; found by type or name if not given."}

@@ -12,7 +12,7 @@ from .run import check_output
 class PlotSettings:
     """Which run, or which runs' results, and where the plots go."""
 
-    run: str | None = field(default=None, metadata={"help": "Folder of a finished run of scripts/distill.py."})
+    run: str | None = field(default=None, metadata={"help": "Folder of a finished run."})
     results: list[str] | None = field(
         default=None,
         metadata={"help": "In place of a run: results.json files of many, for one plot of accuracy and latency."},
@@ -77,7 +77,7 @@ class WriteForecastsSettings:
     """A trained teacher whose forecasts are to be written down."""
 
     model: str = field(default=None, metadata={"help": "Folder or Hub id of a trained teacher."})
-    output: str = field(default=None, metadata={"help": "The .parquet file to write: a teacher for distill.py."})
+    output: str = field(default=None, metadata={"help": "The .parquet file to write: a teacher for distill."})
     parts: list[str] = field(
         default_factory=lambda: ["train", "validation", "test"],
         metadata={"help": "Which windows: train, validation, test."},

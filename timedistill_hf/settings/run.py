@@ -71,8 +71,8 @@ class DataSettings(NumberSettings):
     time_zone: str | None = field(
         default=None,
         metadata={
-            "help": "Zone whose clock the timestamps show, such as Europe/Berlin, where they do not say it, or whose "
-            "calendar days follow."
+            "help": "Time zone of timestamps that carry none, such as Europe/Berlin; for those that do, the zone "
+            "whose calendar days are used."
         },
     )
     freq: str | None = field(

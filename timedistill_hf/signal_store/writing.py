@@ -15,6 +15,7 @@ from .._utils.errors import InputError
 from .._utils.files import staged_file
 from ..data import load_data
 from ..data.windows import ForecastData, split_targets
+from ..models.adapters import run_model
 from ..settings.outputs import WriteForecastsSettings
 from ..settings.run import DataSettings
 from ..student.serving_timedistill import device_of
@@ -80,7 +81,7 @@ def _tables(
     origin = windows.first_origin
     for batch in tqdm(DataLoader(windows, batch_size=batch_size), desc=f"forecasts, {part}", leave=False):
         inputs, targets = split_targets(batch)
-        output = forecaster(**{name: value.to(device) for name, value in inputs.items()}).prediction_outputs
+        output = run_model(forecaster, {name: value.to(device) for name, value in inputs.items()}).prediction_outputs
         if output.shape != targets["future_values"].shape:
             raise InputError(
                 f"the forecasts are {tuple(output.shape)}, the truth {tuple(targets['future_values'].shape)} "

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_FEW_ROWS = 8
+
 DUPLICATES = ("error", "last", "mean")
 _MAX_CELLS = 2**28
 
@@ -344,7 +346,7 @@ def _check_grid(grid: Grid, first: np.ndarray, in_common: bool, called: Callable
     code = np.repeat(np.arange(len(first) - 1), np.diff(first))
     off = np.flatnonzero((phase != (phase[0] if in_common else phase[first[:-1]][code])) | (phase < 0))
     within = np.diff(number)[np.diff(code) == 0]
-    usual = int(np.median(within)) if len(within) > 1 else 1
+    usual = int(np.median(within)) if len(within) >= _FEW_ROWS else 1  # gaps make a few rows look regular
     are_apart = usual > 1 and min((within > 1).mean(), (within == usual).mean()) > 0.5
     if len(off):
         odd, many = code[off[0]], len(np.unique(code[off]))

@@ -185,11 +185,15 @@ def load_model(
     teacher = load_teacher(name_or_path, revision=revision, **kwargs)
     if teacher.family.rolls_out:
         try:
-            teacher = teacher.cut(load_processor(name_or_path, revision=revision).prediction_length)
-        except InputError:
-            logger.info(
-                "%r has no processor that says for how many steps: %d", name_or_path, teacher.prediction_length
-            )
+            processor = find_processor(name_or_path, revision=revision, **options)
+        except InputError as error:
+            logger.info("%s", error)
+            processor = None
+        if processor is None:
+            steps = teacher.prediction_length
+            logger.info("%r has no processor that says for how many steps: %d", name_or_path, steps)
+        else:
+            teacher = teacher.cut(processor.prediction_length)
     return teacher, "teacher"
 
 

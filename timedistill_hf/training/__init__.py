@@ -1,1 +1,1 @@
-"""Arguments, trainers and recipes."""
+"""Arguments, trainers, stages and solutions in closed form."""

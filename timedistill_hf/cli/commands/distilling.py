@@ -24,6 +24,7 @@ def distill(about: str) -> None:
     from ..logging import is_main_process, set_up_logging
 
     set_up_logging()
+    given.pop("config", None)
     result = distill(given.pop("dataset", "synthetic"), given.pop("teacher", "itransformer"), **given)
     if is_main_process():
         data, settings = result.results.data, result.results.settings
