@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -53,6 +54,19 @@ def test_the_new_family_is_trained(family, data, tmp_path):
     assert family in teachers.trainable_families()
     teacher = train_teacher(family, data, tmp_path / "t", max_steps=2, disable_tqdm=True, report_to="none")
     teacher.check_fits(**data.shape)
+
+
+def test_a_new_process_loads_it_as_its_first_thing(family, data, tmp_path):
+    """Its configuration is known to transformers only when its file was imported."""
+    train_teacher(family, data, tmp_path / "t", max_steps=2, disable_tqdm=True, report_to="none")
+    (tmp_path / "dlinear.py").write_text(FAMILY)
+    code = (
+        "import timedistill_hf.teachers.families as families; from timedistill_hf.teachers import loading\n"
+        f"families.__path__.append({str(tmp_path)!r}); loading.FAMILIES = (*loading.FAMILIES, 'dlinear')\n"
+        f"print(loading.load_teacher({str(tmp_path / 't')!r}).name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["dlinear"], done.stderr[-2000:]
 
 
 def test_the_snippets_run(tmp_path, monkeypatch):

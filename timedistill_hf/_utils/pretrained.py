@@ -71,15 +71,22 @@ def commit_of(
 
 
 def read_config(
-    name_or_path: str, problem: str, revision: str | None = None, trust_remote_code: bool = False, **options
+    name_or_path: str,
+    problem: str,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    register: Callable[[str], object] = str,
+    **options,
 ) -> PreTrainedConfig:
     """The configuration of a folder or Hub model at that commit; an [`InputError`] where it is not valid.
 
-    Code that comes with the model is only looked for where it is trusted.
+    Code that comes with the model is only looked for where it is trusted. `register` is called with the `model_type`
+    first: it may make transformers know it.
     """
     try:
         content = read_object(cached_file(name_or_path, CONFIG, revision=revision, **options))
         check_config(content)
+        register(content["model_type"])
         if content["model_type"] not in CONFIG_MAPPING or (trust_remote_code and content.get("auto_map")):
             options |= {"revision": revision, "trust_remote_code": trust_remote_code}
             return AutoConfig.from_pretrained(name_or_path, **options)

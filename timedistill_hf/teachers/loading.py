@@ -49,6 +49,12 @@ def get_family(model_type: str) -> TeacherFamily:
     return import_module(f".families.{model_type}", __package__).FAMILY
 
 
+def _register(model_type: str) -> None:
+    """Import the file of a family, which may register its models with transformers."""
+    if model_type in FAMILIES:
+        get_family(model_type)
+
+
 def trainable_families() -> list[str]:
     """The families that are trained here; the others are used as they were trained elsewhere."""
     return sorted(name for name in FAMILIES if not get_family(name).checkpoint)
@@ -81,7 +87,8 @@ def load_teacher(
     name_or_path = str(name_or_path)
     options = hub_options(kwargs)
     revision = _commit_of_teacher(name_or_path, revision, **options)
-    config = read_config(name_or_path, _teacher_problem(name_or_path), revision, trust_remote_code, **options)
+    problem = _teacher_problem(name_or_path)
+    config = read_config(name_or_path, problem, revision, trust_remote_code, _register, **options)
     model_type = _model_type(config.to_dict())
     with as_input_error(f"teacher {name_or_path!r} cannot be read as {model_type!r}"):
         if model_type in FAMILIES:
@@ -176,7 +183,7 @@ def load_model(
     name_or_path = str(name_or_path)
     options = hub_options(kwargs)
     revision = commit_of_model(name_or_path, revision, **options)
-    config = read_config(name_or_path, _problem(name_or_path), revision, **options)
+    config = read_config(name_or_path, _problem(name_or_path), revision, register=_register, **options)
     if config.model_type in ADAPTERS:
         model = load_weights(student_class(config.model_type), name_or_path, revision, config, **kwargs).eval()
         with as_input_error(f"the student in {name_or_path!r} cannot forecast"):
