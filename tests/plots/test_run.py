@@ -62,6 +62,6 @@ def test_errors_are_one_line(finished, tmp_path, monkeypatch, capsys):
 
 
 def test_many_results_are_one_plot(tmp_path, monkeypatch):
-    files = sorted((ROOT / "benchmarks/results/best").glob("*.json"))
+    files = sorted((ROOT / "benchmarks/results/best").glob("*.json"))[::8]
     run(monkeypatch, "plot.py", "--results", *files, "--output", tmp_path / "plots")
     assert [path.name for path in (tmp_path / "plots").iterdir()] == ["accuracy.png"]
