@@ -104,6 +104,7 @@ def test_the_table_of_the_choice_is_logged(finished):
     assert "residual last hidden_size=8, alpha 0.5" in finished[3]
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_ends_the_same(csv, tmp_path, finished):
     expected, results, events, _ = finished
     rng = random.Random(5)

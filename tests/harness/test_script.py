@@ -49,6 +49,7 @@ def attempts(folder, name: str) -> int:
     return len(json.loads((folder / f"runs/journals/{name}.json").read_text())["attempts"])
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with_then_reported(flags, tmp_path, monkeypatch, capsys):
     command = [sys.executable, SCRIPT, *flags]
     killed = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
