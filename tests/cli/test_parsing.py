@@ -205,3 +205,11 @@ def test_a_reader_that_leaves_is_no_traceback():
     done = subprocess.run([sys.executable, "-c", command], stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_broken_pipe_of_something_else_is_not_hidden():
+    def main():
+        raise BrokenPipeError("a worker is gone")
+
+    with pytest.raises(BrokenPipeError, match="a worker is gone"):
+        run_script(main)

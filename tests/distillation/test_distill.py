@@ -94,6 +94,13 @@ def test_all_kinds_of_data_are_the_same_data(csv, tmp_path):
             assert found.models[role].mse == pytest.approx(score.mse, rel=1e-5), (name, role)
 
 
+def test_a_table_may_have_a_column_called_name(csv, tmp_path):
+    frame = pd.read_csv(csv).melt("date", var_name="name", value_name="y")
+    result = td.distill(frame, last_day, id_column="name", output_dir=tmp_path / "run", **LENGTHS, **QUICK)
+    assert result.results.settings["dataset"] == "DataFrame"
+    assert result.results.models["teacher"].mse == pytest.approx(repeated_errors(csv), rel=1e-4)
+
+
 def test_models_and_lists_of_teachers(csv, tmp_path):
     data = windows_of(csv)
     model = tiny_patchtst()

@@ -103,7 +103,7 @@ def main(verb: str | None = None) -> None:
 
 def _run() -> None:
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in ("-h", "--help", "--help-all", "help"):
         print(overview())
         return
     if arguments[0] == "--version":

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -152,8 +153,9 @@ def run_script(main: Callable[[], None]) -> None:
     try:
         main()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has enough: `timedistill --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
         raise SystemExit(141) from None
     except Terminated as stop:
         print(stop, file=sys.stderr)
@@ -171,6 +173,20 @@ def run_script(main: Callable[[], None]) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _reader_left() -> bool:
+    """Whether whoever read the output has enough, as of `timedistill --help | head`; what is left is not written."""
+    try:
+        output = sys.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, 0)
+    except (AttributeError, OSError, ValueError):  # no file, or a system without poll
+        return False
+    has_left = any(event & select.POLLERR for _, event in poll.poll(0))
+    if has_left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return has_left
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -92,7 +92,8 @@ def distill(
         given |= _lengths_of(data, given)
     is_named = isinstance(data, str) or hasattr(data, "__fspath__")
     series = data.series if isinstance(data, ForecastData) else data
-    given["dataset"] = str(data) if is_named else getattr(series, "name", type(data).__name__)
+    label = series.name if isinstance(series, Series) else type(data).__name__
+    given["dataset"] = str(data) if is_named else label
     run = Distillation(RunSettings.of(given), None if is_named else data, objects)
     run.run()
     return DistillResult(run.settings.folder)

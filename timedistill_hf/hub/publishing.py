@@ -119,7 +119,7 @@ def publish(
     In the card that is published the repository's name takes the folder's place.
 
     Args:
-        folder: as `save_pretrained`, `Trainer.save_model`, `scripts/distill.py` or `train_teacher.py` write it.
+        folder: as `save_pretrained`, `Trainer.save_model`, `distill` or `train_teacher` write it.
         repo_id: `user/name`; a bare name is one of the token's user.
         private, token, revision: see [`HubTarget`].
         commit_message: of the commit.
